@@ -1,0 +1,82 @@
+"""From change events to jobs: which syncs show what was changed?"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy.orm import Session
+
+from shared.broker import Task
+from shared.db import change_events, jobs, syncs, vault
+from shared.db.change_events import ChangeEvent
+from shared.db.jobs import Kind, Request, Trigger
+from shared.db.syncs import Status
+from shared.runtime import Runtime
+
+log = structlog.get_logger()
+
+#: Events taken in one transaction. What is left over is taken in the next.
+BATCH = 500
+#: How many imports and references may lie between an edit and a sync that shows it.
+MAX_HOPS = 20
+
+Place = tuple[str, str]
+
+
+def dispatch(runtime: Runtime) -> int:
+    """Queue a job for each sync that an open change event concerns, and return how many were queued.
+
+    Several may do this at once: each takes other events. An event and the jobs it asks for are one
+    transaction, so it can be neither lost nor carried out twice.
+    """
+    queued = 0
+    while True:
+        with runtime.database.transaction() as session:
+            events = change_events.claim_open(session, limit=BATCH)
+            job_ids = _queue_jobs(session, events, runtime.clock())
+        for job_id in job_ids:
+            runtime.broker.send(Task.RUN_JOB, job_id)
+        queued += len(job_ids)
+        if len(events) < BATCH:
+            return queued
+
+
+def _queue_jobs(session: Session, events: Sequence[ChangeEvent], now: datetime) -> list[UUID]:
+    by_project: dict[UUID, list[ChangeEvent]] = defaultdict(list)
+    for event in events:
+        event.dispatched_at = now
+        by_project[event.project_id].append(event)
+    session.flush()
+    job_ids: list[UUID] = []
+    # Always in the same order, or two dispatchers could wait for each other.
+    for project_id in sorted(by_project):
+        job_ids += _queue_for_project(session, project_id, by_project[project_id], now)
+    return job_ids
+
+
+def _queue_for_project(
+    session: Session, project_id: UUID, events: Sequence[ChangeEvent], now: datetime
+) -> list[UUID]:
+    changed_at = min(event.created_at for event in events)
+    places = places_showing(session, project_id, {(event.environment, event.path) for event in events})
+    request = Request(Kind.SYNC, Trigger.CHANGE, changed_at=changed_at)
+    job_ids = []
+    for sync in syncs.auto_syncs_of(session, project_id, places):
+        sync.sync_status = Status.PENDING
+        job_ids.append(jobs.enqueue(session, sync, request, now=now))
+    log.info("changes.dispatched", project_id=str(project_id), events=len(events), syncs=len(job_ids))
+    return job_ids
+
+
+def places_showing(session: Session, project_id: UUID, changed: set[Place]) -> set[Place]:
+    """Return *changed* and every place that imports or references one of them, directly or not."""
+    seen = set(changed)
+    frontier = set(changed)
+    for _ in range(MAX_HOPS):
+        frontier = vault.folders_showing(session, project_id, frontier) - seen
+        if not frontier:
+            break
+        seen |= frontier
+    return seen

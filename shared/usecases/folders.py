@@ -1,0 +1,220 @@
+"""Folders, and the imports by which one shows another's secrets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from sqlalchemy.orm import Session
+
+from shared.broker import Task
+from shared.db import change_events, jobs, syncs, vault
+from shared.db.jobs import Kind, Request, Trigger
+from shared.db.vault import ROOT, Environment, Folder, SecretImport
+from shared.errors import Conflict, InvalidInput, NotFound
+from shared.runtime import Runtime
+from shared.usecases.places import Place, find_place, normal_path
+
+
+@dataclass(frozen=True, slots=True)
+class FolderView:
+    """A folder and the environment it lies in."""
+
+    folder: Folder
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True)
+class ImportView:
+    """An import and the environment it shows."""
+
+    row: SecretImport
+    environment: Environment
+
+
+def create_folder(
+    runtime: Runtime,
+    project_id: UUID,
+    *,
+    environment: str,
+    parent_path: str,
+    name: str,
+    description: str | None = None,
+) -> FolderView:
+    """Create a folder below *parent_path*, which is made as well if it is missing."""
+    path = normal_path(f"{parent_path}/{name}")
+    if not name or "/" in name:
+        raise InvalidInput("A folder needs a name without '/'.", field=("name",))
+    with runtime.database.transaction() as session:
+        root = find_place(session, project_id, environment, ROOT)
+        if vault.find_folder(session, root.environment.id, path) is not None:
+            raise Conflict(f"The environment '{environment}' already has a folder '{path}'.")
+        folder = _make_path(runtime, session, root, path)
+        folder.description = description
+    return FolderView(folder, root.environment)
+
+
+def _make_path(runtime: Runtime, session: Session, root: Place, path: str) -> Folder:
+    now = runtime.clock()
+    parent = root.folder
+    so_far = ""
+    for name in path.strip("/").split("/"):
+        so_far += f"/{name}"
+        folder = vault.find_folder(session, root.environment.id, so_far)
+        if folder is None:
+            folder = Folder(
+                id=uuid4(),
+                environment_id=root.environment.id,
+                parent_id=parent.id,
+                name=name,
+                path=so_far,
+                created_at=now,
+                updated_at=now,
+            )
+            session.add(folder)
+            session.flush()
+        parent = folder
+    return parent
+
+
+def get_folder(runtime: Runtime, folder_id: UUID) -> FolderView:
+    """Return a folder by its id. Raises ``NotFound``."""
+    with runtime.database.snapshot() as session:
+        return _view(session, folder_id)
+
+
+def list_folders(runtime: Runtime, project_id: UUID, *, environment: str, path: str) -> list[FolderView]:
+    """Return the folders directly below *path*."""
+    with runtime.database.snapshot() as session:
+        place = find_place(session, project_id, environment, path)
+        return [FolderView(row, place.environment) for row in vault.list_folders(session, place.folder)]
+
+
+def delete_folder(runtime: Runtime, folder_id: UUID) -> FolderView:
+    """Delete a folder with everything below it, and let the syncs that show it follow.
+
+    Syncs whose source lies there lose it: their next run, which is queued here, fails and says so. It
+    never empties their destination.
+    """
+    with runtime.database.transaction() as session:
+        view = _view(session, folder_id)
+        if view.folder.path == ROOT:
+            raise InvalidInput("The root folder of an environment cannot be deleted.", field=("folderId",))
+        folders = vault.list_subtree(session, view.folder)
+        for folder in folders:
+            _note_change(runtime, session, view.environment, folder)
+        job_ids = _run_stranded(runtime, session, folders)
+        session.delete(view.folder)
+    runtime.broker.send(Task.DISPATCH)
+    for job_id in job_ids:
+        runtime.broker.send(Task.RUN_JOB, job_id)
+    return view
+
+
+def _run_stranded(runtime: Runtime, session: Session, folders: Sequence[Folder]) -> list[UUID]:
+    """Queue the syncs whose source is one of *folders*: no change event would find them any more."""
+    stranded = syncs.lock_reading(session, [folder.id for folder in folders])
+    request = Request(Kind.SYNC, Trigger.CHANGE)
+    return [
+        jobs.enqueue(session, sync, request, now=runtime.clock())
+        for sync in stranded
+        if sync.is_auto_sync_enabled and not sync.is_paused
+    ]
+
+
+def create_import(
+    runtime: Runtime,
+    project_id: UUID,
+    *,
+    environment: str,
+    path: str,
+    imported_environment: str,
+    imported_path: str,
+) -> ImportView:
+    """Make a folder show the secrets of another one, above every import it already has."""
+    now = runtime.clock()
+    with runtime.database.transaction() as session:
+        place = find_place(session, project_id, environment, path)
+        source = find_place(session, project_id, imported_environment, imported_path)
+        if source.folder.id == place.folder.id:
+            raise InvalidInput("A folder cannot import itself.", field=("import",))
+        position = vault.next_import_position(session, place.folder.id)
+        known = {(row.environment_id, row.path) for row in vault.list_imports(session, place.folder.id)}
+        if (source.environment.id, source.folder.path) in known:
+            raise Conflict("This folder already imports that one.")
+        row = SecretImport(
+            id=uuid4(),
+            folder_id=place.folder.id,
+            environment_id=source.environment.id,
+            path=source.folder.path,
+            position=position,
+            created_at=now,
+            updated_at=now,
+        )
+        session.add(row)
+        _note_change(runtime, session, place.environment, place.folder)
+    runtime.broker.send(Task.DISPATCH)
+    return ImportView(row, source.environment)
+
+
+def list_imports(runtime: Runtime, project_id: UUID, *, environment: str, path: str) -> Sequence[ImportView]:
+    """Return the imports of a folder, in their order: the last one wins."""
+    with runtime.database.snapshot() as session:
+        place = find_place(session, project_id, environment, path)
+        return [_import_view(session, row) for row in vault.list_imports(session, place.folder.id)]
+
+
+def move_import(
+    runtime: Runtime, project_id: UUID, import_id: UUID, *, environment: str, path: str, position: int
+) -> ImportView:
+    """Give an import another position, counted from 1; the others close up."""
+    with runtime.database.transaction() as session:
+        place = find_place(session, project_id, environment, path)
+        row = _find_import(session, place, import_id)
+        others = [other for other in vault.list_imports(session, place.folder.id) if other.id != row.id]
+        others.insert(max(0, position - 1), row)
+        for number, other in enumerate(others, start=1):
+            other.position = number
+        row.updated_at = runtime.clock()
+        _note_change(runtime, session, place.environment, place.folder)
+        view = _import_view(session, row)
+    runtime.broker.send(Task.DISPATCH)
+    return view
+
+
+def delete_import(
+    runtime: Runtime, project_id: UUID, import_id: UUID, *, environment: str, path: str
+) -> ImportView:
+    """Stop showing the other folder's secrets."""
+    with runtime.database.transaction() as session:
+        place = find_place(session, project_id, environment, path)
+        view = _import_view(session, _find_import(session, place, import_id))
+        session.delete(view.row)
+        _note_change(runtime, session, place.environment, place.folder)
+    runtime.broker.send(Task.DISPATCH)
+    return view
+
+
+def _find_import(session: Session, place: Place, import_id: UUID) -> SecretImport:
+    row = session.get(SecretImport, import_id)
+    if row is None or row.folder_id != place.folder.id:
+        raise NotFound(f"The folder '{place.folder.path}' has no import with the id {import_id}.")
+    return row
+
+
+def _view(session: Session, folder_id: UUID) -> FolderView:
+    folder = session.get(Folder, folder_id)
+    environment = session.get(Environment, folder.environment_id) if folder else None
+    if folder is None or environment is None:
+        raise NotFound(f"There is no folder with the id {folder_id}.")
+    return FolderView(folder, environment)
+
+
+def _import_view(session: Session, row: SecretImport) -> ImportView:
+    environment = session.get_one(Environment, row.environment_id)
+    return ImportView(row, environment)
+
+
+def _note_change(runtime: Runtime, session: Session, environment: Environment, folder: Folder) -> None:
+    change_events.record(
+        session, environment.project_id, environment.slug, folder.path, [], now=runtime.clock()
+    )

@@ -1,0 +1,187 @@
+"""Reading a source: a folder's secrets, what it imports, and the references inside their values.
+
+A secret that cannot be read is never left out: what is missing here would be deleted at the destination.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from pydantic import SecretStr
+from sqlalchemy.orm import Session
+
+from shared.crypto import CryptoError, DataKey, comment_place, value_place
+from shared.db import vault
+from shared.db.vault import Environment, Folder, Project, Secret
+from shared.errors import SourceUnreadable
+from shared.references import Address, Unresolvable, expand
+from shared.usecases.places import Place
+
+#: How many imports may follow one another.
+MAX_IMPORT_DEPTH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSecret:
+    """A secret as a folder shows it. ``address`` is where it really lies."""
+
+    key: str
+    value: SecretStr
+    version: int
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """All that a folder shows, by key, and what a person should know about it."""
+
+    secrets: Mapping[str, SourceSecret]
+    warnings: tuple[str, ...] = ()
+
+
+def open_value(secret: Secret, place: Place, data_key: DataKey) -> SecretStr:
+    """Return the value of *secret*, which lies in *place*. Raises ``CryptoError``."""
+    ids = (place.project.id, place.environment.id, place.folder.id)
+    return data_key.open(secret.value, *value_place(*ids, secret.key, secret.version))
+
+
+def open_comment(secret: Secret, place: Place, data_key: DataKey) -> SecretStr | None:
+    """Return the comment of *secret*, or None if it has none or it cannot be read any more."""
+    if secret.comment is None:
+        return None
+    ids = (place.project.id, place.environment.id, place.folder.id)
+    try:
+        return data_key.open(secret.comment, *comment_place(*ids, secret.key))
+    except CryptoError:
+        # A comment goes nowhere: losing one must not stop a secret.
+        return None
+
+
+def read_source(session: Session, data_key: DataKey, place: Place, *, recursive: bool = False) -> Source:
+    """Return what *place* shows, expanded; with *recursive* also what every folder below it shows.
+
+    Raises ``SourceUnreadable`` naming each key and why, also those that two folders have.
+    """
+    reader = VaultReader(session, data_key, place.project)
+    secrets: dict[str, SourceSecret] = {}
+    warnings: list[str] = []
+    shown, failed = _shown(reader, place, recursive=recursive)
+    # What such an import would show is unknown, and would be deleted at the destination.
+    failed |= reader.broken_imports
+    for key, address in shown.items():
+        try:
+            expanded = expand(address, reader)
+        except CryptoError:
+            failed[key] = "it cannot be decrypted"
+        except Unresolvable as error:
+            failed[key] = error.reason
+        else:
+            warnings += expanded.warnings
+            secrets[key] = SourceSecret(key, expanded.value, reader.version(address), address)
+    if failed:
+        raise SourceUnreadable(failed)
+    return Source(secrets, tuple(dict.fromkeys(warnings)))
+
+
+def _shown(
+    reader: "VaultReader", place: Place, *, recursive: bool
+) -> tuple[dict[str, Address], dict[str, str]]:
+    """Return where each key lies, and the keys that cannot be told apart, with the reason."""
+    slug = place.environment.slug
+    if not recursive:
+        return reader.visible(slug, place.folder.path), {}
+    found: dict[str, dict[Address, str]] = {}
+    for folder in vault.list_subtree(reader.session, place.folder):
+        for key, address in reader.visible(slug, folder.path).items():
+            found.setdefault(key, {}).setdefault(address, folder.path)
+    conflicts = {
+        key: "it is in several folders: " + ", ".join(places.values())
+        for key, places in found.items()
+        if len(places) > 1
+    }
+    return {key: next(iter(found[key])) for key in found.keys() - conflicts.keys()}, conflicts
+
+
+@dataclass
+class VaultReader:
+    """A project's vault in one snapshot; each folder is read once. Serves ``references.Vault``."""
+
+    session: Session
+    data_key: DataKey
+    project: Project
+    _places: dict[tuple[str, str], Place | None] = field(default_factory=dict)
+    _secrets: dict[UUID, dict[str, Secret]] = field(default_factory=dict)
+    _visible: dict[tuple[str, str], dict[str, Address]] = field(default_factory=dict)
+    _environments: dict[str, Environment] | None = None
+    #: Imports that could not be followed, as far as they were come across, and why.
+    broken_imports: dict[str, str] = field(default_factory=dict)
+
+    def visible(
+        self, environment: str, path: str, trail: tuple[tuple[str, str], ...] = ()
+    ) -> dict[str, Address]:
+        """Return where each key that a folder shows really lies.
+
+        Its own secrets beat its imports, a later import beats an earlier one; a circle is cut.
+        """
+        here = (environment, path)
+        place = self._place(*here)
+        if place is None or here in trail:
+            return {}
+        shown: dict[str, Address] = {}
+        for row in vault.list_imports(self.session, place.folder.id):
+            slug = self._slug(row.environment_id)
+            why_broken = self._why_broken(slug, row.path, len(trail))
+            if why_broken:
+                self.broken_imports[f"the import of {row.path} of {slug}"] = why_broken
+                continue
+            shown |= self.visible(slug, row.path, (*trail, here))
+        return shown | {key: Address(environment, path, key) for key in self._in_folder(place.folder)}
+
+    def _why_broken(self, environment: str, path: str, depth: int) -> str | None:
+        if self._place(environment, path) is None:
+            return "that folder does not exist any more"
+        if depth >= MAX_IMPORT_DEPTH:
+            return f"more than {MAX_IMPORT_DEPTH} imports in a row are not followed"
+        return None
+
+    def version(self, address: Address) -> int:
+        """Return the version of the secret at *address*."""
+        place = self._place(address.environment, address.path)
+        return self._in_folder(place.folder)[address.key].version if place else 0
+
+    def has_environment(self, slug: str) -> bool:
+        return slug in self._by_slug()
+
+    def origin(self, address: Address) -> Address:
+        here = (address.environment, address.path)
+        if here not in self._visible:
+            self._visible[here] = self.visible(*here)
+        return self._visible[here].get(address.key, address)
+
+    def value(self, address: Address) -> SecretStr | None:
+        place = self._place(address.environment, address.path)
+        secret = self._in_folder(place.folder).get(address.key) if place else None
+        return open_value(secret, place, self.data_key) if secret and place else None
+
+    def _place(self, environment: str, path: str) -> Place | None:
+        here = (environment, path)
+        if here not in self._places:
+            row = self._by_slug().get(environment)
+            folder = vault.find_folder(self.session, row.id, path) if row else None
+            self._places[here] = Place(self.project, row, folder) if row and folder else None
+        return self._places[here]
+
+    def _in_folder(self, folder: Folder) -> dict[str, Secret]:
+        if folder.id not in self._secrets:
+            rows = vault.list_secrets(self.session, folder.id)
+            self._secrets[folder.id] = {row.key: row for row in rows}
+        return self._secrets[folder.id]
+
+    def _by_slug(self) -> dict[str, Environment]:
+        if self._environments is None:
+            rows = vault.list_environments(self.session, self.project.id)
+            self._environments = {row.slug: row for row in rows}
+        return self._environments
+
+    def _slug(self, environment_id: UUID) -> str:
+        return next(slug for slug, row in self._by_slug().items() if row.id == environment_id)
