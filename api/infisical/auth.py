@@ -1,0 +1,58 @@
+"""Logging in as a machine identity. A token can also be made by hand and sent as it is."""
+
+from typing import Annotated, Literal
+
+from fastapi import Request
+from pydantic import Field, SecretStr, StringConstraints
+
+from api.dependencies import RuntimeOf
+from api.infisical.wire import WireModel, new_router
+from shared.usecases import log_in
+from shared.usecases.log_in import Login
+
+router = new_router(tag="Authentication")
+
+Sent = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+class Credentials(WireModel):
+    client_id: Sent = Field(examples=["5a39e55e-7b0c-4d37-b1f1-7ab5b38ab0b2"])
+    client_secret: Annotated[SecretStr, Field(min_length=1, max_length=255)] = Field(examples=["…"])
+
+
+class Renewal(WireModel):
+    access_token: Annotated[SecretStr, Field(min_length=1, max_length=255)] = Field(examples=["kt_…"])
+
+
+class AccessToken(WireModel):
+    access_token: str = Field(examples=["kt_…"])
+    expires_in: int = Field(description="Seconds.", examples=[2_592_000])
+    access_token_max_ttl: int = Field(
+        alias="accessTokenMaxTTL", description="Seconds since the login.", examples=[2_592_000]
+    )
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a word of HTTP
+
+
+@router.post("/v1/auth/universal-auth/login", summary="Log in")
+def login(body: Credentials, request: Request, runtime: RuntimeOf) -> AccessToken:
+    """Exchange the client id and a client secret of a machine identity for a token.
+
+    After three failures in a row, nobody can log in with that id for 300 seconds.
+    """
+    request.state.objects = {"clientId": body.client_id} if log_in.is_client_id(body.client_id) else {}
+    return _token(request, log_in.log_in(runtime, body.client_id, body.client_secret))
+
+
+@router.post("/v1/auth/token/renew", summary="Renew a token")
+def renew_token(body: Renewal, request: Request, runtime: RuntimeOf) -> AccessToken:
+    """Let the token of a login be valid for longer, up to the identity's limit. It stays the same token."""
+    return _token(request, log_in.renew(runtime, body.access_token))
+
+
+def _token(request: Request, login: Login) -> AccessToken:
+    request.state.caller, request.state.actor = login.identity.name, login.identity
+    return AccessToken(
+        access_token=login.token.get_secret_value(),
+        expires_in=login.expires_in,
+        access_token_max_ttl=login.max_ttl,
+    )

@@ -1,0 +1,157 @@
+"""Secret imports: a folder that shows another folder's secrets."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import Field
+
+from api.dependencies import CallerOf, RuntimeOf
+from api.infisical.projects import EnvironmentOut
+from api.infisical.wire import (
+    Dated,
+    EnvironmentSlug,
+    FolderPath,
+    ProjectReference,
+    WireModel,
+    new_router,
+)
+from shared.usecases import folders
+from shared.usecases.folders import ImportView
+from shared.usecases.tokens import Scope
+
+router = new_router(tag="Secret imports")
+
+
+class ImportPlace(ProjectReference):
+    """The folder that imports."""
+
+    environment: EnvironmentSlug
+    path: FolderPath = "/"
+
+
+class Imported(WireModel):
+    """The folder that is imported."""
+
+    environment: EnvironmentSlug
+    path: FolderPath
+
+
+class NewImport(ImportPlace):
+    imported: Imported = Field(alias="import")
+    is_replication: Literal[False] = False
+
+
+class Position(WireModel):
+    position: Annotated[int, Field(ge=1, le=10_000, description="Counted from 1; the last import wins.")]
+
+
+class MovedImport(ImportPlace):
+    imported: Position = Field(alias="import")
+
+
+class ImportOut(Dated):
+    id: UUID
+    folder_id: UUID
+    import_path: str
+    import_env: EnvironmentOut
+    position: int
+    version: int = 1
+    is_replication: bool = False
+    is_replication_success: bool | None = None
+    replication_status: str | None = None
+    last_replicated: str | None = None
+    is_reserved: bool = False
+
+
+class OneImport(WireModel):
+    message: str
+    secret_import: ImportOut
+
+
+class Imports(WireModel):
+    message: str
+    secret_imports: list[ImportOut]
+
+
+def import_out(view: ImportView) -> ImportOut:
+    """Return the wire form of an import."""
+    row, environment = view.row, view.environment
+    return ImportOut(
+        id=row.id,
+        folder_id=row.folder_id,
+        import_path=row.path,
+        import_env=EnvironmentOut(id=environment.id, name=environment.name, slug=environment.slug),
+        position=row.position,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+@router.post("/v2/secret-imports", summary="Import another folder")
+@router.post(
+    "/v1/secret-imports", summary="Import another folder", deprecated=True, operation_id="createImportV1"
+)
+def create_import(body: NewImport, runtime: RuntimeOf, caller: CallerOf) -> OneImport:
+    """Make a folder show the secrets of another one. The folder's own secrets win, then the last import."""
+    view = folders.create_import(
+        runtime,
+        body.allowed(runtime, caller, Scope.WRITE),
+        environment=body.environment,
+        path=body.path,
+        imported_environment=body.imported.environment,
+        imported_path=body.imported.path,
+    )
+    return OneImport(message="Successfully created secret import", secret_import=import_out(view))
+
+
+@router.get("/v2/secret-imports", summary="List the imports of a folder")
+@router.get(
+    "/v1/secret-imports",
+    summary="List the imports of a folder",
+    deprecated=True,
+    operation_id="listImportsV1",
+)
+def list_imports(place: Annotated[ImportPlace, Query()], runtime: RuntimeOf, caller: CallerOf) -> Imports:
+    """List the imports of a folder in their order: the last one wins."""
+    project_id = place.allowed(runtime, caller, Scope.READ)
+    found = folders.list_imports(runtime, project_id, environment=place.environment, path=place.path)
+    return Imports(
+        message="Successfully fetched secret imports", secret_imports=[import_out(view) for view in found]
+    )
+
+
+@router.patch("/v2/secret-imports/{import_id}", summary="Move an import")
+@router.patch(
+    "/v1/secret-imports/{import_id}", summary="Move an import", deprecated=True, operation_id="moveImportV1"
+)
+def move_import(import_id: UUID, body: MovedImport, runtime: RuntimeOf, caller: CallerOf) -> OneImport:
+    """Give an import another position; the others close up."""
+    view = folders.move_import(
+        runtime,
+        body.allowed(runtime, caller, Scope.WRITE),
+        import_id,
+        environment=body.environment,
+        path=body.path,
+        position=body.imported.position,
+    )
+    return OneImport(message="Successfully updated secret import", secret_import=import_out(view))
+
+
+@router.delete("/v2/secret-imports/{import_id}", summary="Remove an import")
+@router.delete(
+    "/v1/secret-imports/{import_id}",
+    summary="Remove an import",
+    deprecated=True,
+    operation_id="deleteImportV1",
+)
+def delete_import(import_id: UUID, body: ImportPlace, runtime: RuntimeOf, caller: CallerOf) -> OneImport:
+    """Stop showing the other folder's secrets."""
+    view = folders.delete_import(
+        runtime,
+        body.allowed(runtime, caller, Scope.WRITE),
+        import_id,
+        environment=body.environment,
+        path=body.path,
+    )
+    return OneImport(message="Successfully deleted secret import", secret_import=import_out(view))

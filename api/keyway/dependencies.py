@@ -1,0 +1,153 @@
+"""What routes of Keyway's wire ask for: who calls, in which vault, and whether they called too often."""
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+from pydantic import SecretStr
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.dependencies import Credentials, RuntimeOf
+from shared.errors import KeytideError, Unauthenticated
+from shared.runtime import Runtime
+from shared.usecases import keyway_access, rate_limit
+from shared.usecases.github import GitHub
+from shared.usecases.keyway_access import Member, Visitor
+from shared.usecases.rate_limit import Allowance, Limit
+
+#: Confirming a login: five tries a minute, so that nobody finds a code by trying.
+VERIFY_LIMIT = Limit(5, timedelta(minutes=1))
+#: Asking whether a login was confirmed. Clients do so every five seconds, for a quarter of an hour.
+POLL_LIMIT = Limit(60, timedelta(minutes=1))
+#: Showing single values.
+VALUE_LIMIT = Limit(10, timedelta(minutes=1))
+
+
+# --- who calls -----------------------------------------------------------------------------------------
+
+
+def get_github(request: Request, runtime: RuntimeOf) -> GitHub:
+    """Return GitHub, with the answers that this process remembers."""
+    state = request.app.state
+    known: GitHub | None = getattr(state, "github", None)
+    if known is None or known.runtime is not runtime:
+        known = state.github = GitHub(runtime)
+    return known
+
+
+GitHubOf = Annotated[GitHub, Depends(get_github)]
+
+
+#: The one address that clients open in a browser, where no header can be sent.
+_OPENED_IN_BROWSERS = re.compile(r"/v1/integrations/[^/]+/authorize")
+
+
+def sent_token(request: Request, sent: Credentials) -> SecretStr | None:
+    """Return the token behind ``Authorization: Bearer``, if any; on one path also that of the query."""
+    if sent is not None and sent.credentials:
+        return SecretStr(sent.credentials)
+    if _OPENED_IN_BROWSERS.fullmatch(request.url.path) and request.query_params.get("token"):
+        return SecretStr(request.query_params["token"])
+    return None
+
+
+def identify(
+    request: Request,
+    runtime: RuntimeOf,
+    github: GitHubOf,
+    token: Annotated[SecretStr | None, Depends(sent_token)],
+) -> Visitor | KeytideError:
+    """Return who calls, or why that is not known: such callers are counted too, before they are refused."""
+    if token is None:
+        return Unauthenticated("Authentication required")
+    try:
+        visitor = keyway_access.identify(runtime, github, token, address=_address(request))
+    except KeytideError as error:
+        return error
+    request.state.caller, request.state.actor = visitor.name, visitor
+    return visitor
+
+
+Identified = Annotated[Visitor | KeytideError, Depends(identify)]
+
+
+def count_request(request: Request, runtime: RuntimeOf, found: Identified) -> None:
+    """Count the request towards its caller's limit. Raises a 429 beyond it."""
+    settings = runtime.settings
+    client = found.id if isinstance(found, Visitor) else f"ip:{_address(request)}"
+    limit = Limit(settings.rate_limit_max, timedelta(seconds=settings.rate_limit_window_seconds))
+    _take(request, runtime, client, limit)
+
+
+def get_visitor(found: Identified, counted: Annotated[None, Depends(count_request)]) -> Visitor:
+    """Return who calls. Raises ``Unauthenticated``."""
+    if isinstance(found, Visitor):
+        return found
+    raise found
+
+
+VisitorOf = Annotated[Visitor, Depends(get_visitor)]
+
+
+def get_member(owner: str, repo: str, runtime: RuntimeOf, github: GitHubOf, visitor: VisitorOf) -> Member:
+    """Return the caller in the vault that the path names. Raises ``NotFound``."""
+    return keyway_access.find_member(runtime, github, visitor, f"{owner}/{repo}")
+
+
+MemberOf = Annotated[Member, Depends(get_member)]
+
+
+# --- too often -----------------------------------------------------------------------------------------
+
+
+def count_verify(request: Request, runtime: RuntimeOf) -> None:
+    """Count a try to confirm a login."""
+    _take(request, runtime, f"verify:{_address(request)}", VERIFY_LIMIT)
+
+
+def count_poll(request: Request, runtime: RuntimeOf) -> None:
+    """Count a question for the outcome of a login."""
+    _take(request, runtime, f"poll:{_address(request)}", POLL_LIMIT)
+
+
+def count_value(request: Request, runtime: RuntimeOf, visitor: VisitorOf) -> None:
+    """Count a look at a single value."""
+    _take(request, runtime, f"value:{visitor.id}", VALUE_LIMIT)
+
+
+def _take(request: Request, runtime: Runtime, client: str, limit: Limit) -> None:
+    if runtime.settings.rate_limit_max == 0:
+        return
+    allowance = rate_limit.take(runtime, client, limit)
+    request.state.allowance = allowance
+    if allowance.is_exceeded:
+        raise HTTPException(
+            429,
+            f"Too many requests, please try again in {allowance.resets_in} s.",
+            headers={"Retry-After": str(allowance.resets_in)},
+        )
+
+
+def _address(request: Request) -> str | None:
+    return request.client.host if request.client else None
+
+
+class RateLimitHeaders:
+    """Tells callers on every answer, errors included, what they may still do."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            allowance: Allowance | None = scope.get("state", {}).get("allowance")
+            if message["type"] == "http.response.start" and allowance is not None:
+                headers = MutableHeaders(scope=message)
+                headers["x-ratelimit-limit"] = str(allowance.limit)
+                headers["x-ratelimit-remaining"] = str(allowance.remaining)
+                headers["x-ratelimit-reset"] = str(allowance.resets_in)
+            await send(message)
+
+        await self.app(scope, receive, sending)
