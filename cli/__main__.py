@@ -1,0 +1,5 @@
+"""``python -m cli`` is ``keytide``."""
+
+from cli.app import main
+
+main()
