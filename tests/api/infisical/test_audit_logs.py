@@ -1,0 +1,178 @@
+"""Who did what: written down for whatever means to change something, on both wires, and for logins."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from shared.db.audit import AuditEntry
+from shared.runtime import Runtime
+from shared.usecases import audit_log
+from shared.usecases.projects import create_project
+from shared.usecases.prune import prune
+from shared.usecases.tokens import Scope, create_token
+from tests.api.client import ApiClient
+from tests.support import ManualClock
+
+LOGS = "/api/v1/audit-logs"
+LOGIN = "/api/v1/auth/universal-auth/login"
+Body = dict[str, Any]
+
+
+def logged(api: ApiClient, **query: str) -> list[Body]:
+    answer = api.get(LOGS, **query)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["auditLogs"])
+
+
+def actions(api: ApiClient, **query: str) -> list[str]:
+    return [entry["action"] for entry in logged(api, **query)]
+
+
+@pytest.fixture
+def secret(api: ApiClient, place: Body) -> Body:
+    return dict(api.post("/api/v4/secrets/KEY", {**place, "secretValue": "canary"}).json()["secret"])
+
+
+def test_an_edit_says_who_did_it_from_where_and_to_what(
+    api: ApiClient, secret: Body, project_id: UUID
+) -> None:
+    [entry] = logged(api)
+
+    assert entry["actor"].items() >= {"type": "token", "name": "administrator"}.items()
+    assert (entry["action"], entry["status"]) == ("createSecret", 200)
+    assert entry["projectId"] == str(project_id)
+    assert entry["ipAddress"] == "127.0.0.1"
+    assert entry["objects"] == {"secret_name": "KEY", "secret": secret["id"]}
+
+
+def test_no_value_is_written_down(api: ApiClient, runtime: Runtime, secret: Body, place: Body) -> None:
+    api.patch("/api/v4/secrets/KEY", {**place, "secretValue": "canary-2", "secretComment": "canary-3"})
+    api.post("/api/v4/secrets/batch", {**place, "secrets": [{"secretKey": "B", "secretValue": "canary-4"}]})
+    credentials = {"apiToken": "canary-5"}
+    api.post(
+        "/api/v1/app-connections/railway",
+        {"name": "x", "method": "account-token", "credentials": credentials},
+    )
+
+    with runtime.database.snapshot() as session:
+        rows = session.scalars(select(AuditEntry)).all()
+
+    assert len(rows) == 4
+    assert "canary" not in json.dumps(
+        [{name: str(value) for name, value in vars(row).items()} for row in rows]
+    )
+
+
+def test_reading_is_not_written_down(api: ApiClient, place: Body) -> None:
+    api.get("/api/v4/secrets", **place)
+    api.get("/api/v1/projects")
+
+    assert logged(api) == []
+
+
+def test_what_was_refused_is_written_down_too(
+    api: ApiClient, runtime: Runtime, place: Body, project_id: UUID
+) -> None:
+    token = create_token(runtime, "reader", [Scope.READ], project_id=project_id)
+    ApiClient(api.app, token.get_secret_value()).post("/api/v4/secrets/KEY", place)
+
+    [entry] = logged(api, projectId=str(project_id))
+
+    assert (entry["actor"]["name"], entry["action"], entry["status"]) == ("reader", "createSecret", 403)
+
+
+def test_an_unknown_caller_fills_no_log(api: ApiClient, anonymous: ApiClient, place: Body) -> None:
+    anonymous.post("/api/v4/secrets/KEY", place)
+
+    assert logged(api) == []
+
+
+def test_logins_are_written_down_whether_they_succeed_or_not(
+    api: ApiClient, anonymous: ApiClient, clock: ManualClock
+) -> None:
+    identity = api.post("/api/v1/identities", {"name": "bot"}).json()["identity"]["id"]
+    auth = f"/api/v1/auth/universal-auth/identities/{identity}"
+    client_id = api.get(auth).json()["identityUniversalAuth"]["clientId"]
+    secret = api.post(f"{auth}/client-secrets").json()["clientSecret"]
+    for each in (secret, "wrong"):
+        clock.advance(seconds=1)
+        anonymous.post(LOGIN, {"clientId": client_id, "clientSecret": each})
+
+    failed, good = logged(api, action="login")
+
+    assert (good["status"], good["actor"]) == (200, {"type": "identity", "id": identity, "name": "bot"})
+    assert (failed["status"], failed["actor"]["type"]) == (401, "nobody")
+    assert failed["objects"] == {"clientId": client_id}
+
+
+def test_keyways_wire_is_written_down_as_well(api: ApiClient, runtime: Runtime) -> None:
+    project = create_project(runtime, "Shop", slug="acme/shop").project
+    body = {"repoFullName": "acme/shop", "environment": "production", "secrets": {"KEY": "canary"}}
+    api.post("/v1/secrets/push", body)
+
+    [entry] = logged(api)
+
+    assert (entry["action"], entry["projectId"], entry["status"]) == ("keywayPush", str(project.id), 200)
+
+
+def test_the_log_can_be_narrowed_down(
+    api: ApiClient, runtime: Runtime, clock: ManualClock, place: Body, foreign_id: UUID
+) -> None:
+    other = ApiClient(api.app, create_token(runtime, "other", [Scope.ADMIN]).get_secret_value())
+    api.post("/api/v4/secrets/A", place)
+    clock.advance(seconds=10)
+    other.post("/api/v4/secrets/B", place)
+    other.post("/api/v4/secrets/C", {**place, "projectId": str(foreign_id)})
+    other.delete("/api/v4/secrets/C", {**place, "projectId": str(foreign_id)})
+
+    assert actions(api, actor="administrator") == ["createSecret"]
+    assert len(logged(api, actor=logged(other, actor="other")[0]["actor"]["id"])) == 3
+    assert actions(api, action="deleteSecret") == ["deleteSecret"]
+    assert [each["objects"]["secret_name"] for each in logged(api, projectId=place["projectId"])] == [
+        "B",
+        "A",
+    ]
+    assert len(logged(api, since=clock().isoformat())) == 3
+    assert len(logged(api, limit="1", offset="3")) == 1
+
+
+def test_an_administrator_of_one_project_sees_what_concerns_it(
+    api: ApiClient, runtime: Runtime, place: Body, project_id: UUID, foreign_id: UUID
+) -> None:
+    api.post("/api/v4/secrets/A", place)
+    api.post("/api/v4/secrets/A", {**place, "projectId": str(foreign_id)})
+    token = create_token(runtime, "owner", [Scope.ADMIN], project_id=project_id)
+    owner = ApiClient(api.app, token.get_secret_value())
+
+    assert actions(owner, projectId=str(project_id)) == ["createSecret"]
+    assert owner.get(LOGS).status_code == 403
+    assert owner.get(LOGS, projectId=str(foreign_id)).status_code == 403
+
+
+def test_the_answer_is_sent_even_if_the_log_cannot_be_written(
+    api: ApiClient, place: Body, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("canary")
+
+    monkeypatch.setattr(audit_log, "record", fails)
+
+    answer = api.post("/api/v4/secrets/KEY", {**place, "secretValue": "x"})
+
+    told = capsys.readouterr()
+    assert answer.status_code == 200
+    assert "audit.not_written" in told.out + told.err
+    assert "canary" not in told.out + told.err
+
+
+def test_old_entries_are_removed(api: ApiClient, runtime: Runtime, secret: Body, clock: ManualClock) -> None:
+    clock.advance(seconds=364 * 86400)
+    prune(runtime)
+    assert actions(api) == ["createSecret"]
+
+    clock.advance(seconds=2 * 86400)
+    prune(runtime)
+    assert actions(api) == []

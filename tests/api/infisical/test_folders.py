@@ -1,0 +1,85 @@
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.api.client import UNKNOWN_ID, ApiClient
+
+
+@pytest.fixture
+def production(project_id: UUID) -> dict[str, Any]:
+    return {"projectId": str(project_id), "environment": "production"}
+
+
+def create(api: ApiClient, **body: Any) -> dict[str, Any]:
+    return dict(api.post("/api/v2/folders", body).json()["folder"])
+
+
+def test_a_folder_is_created_with_those_above_it(api: ApiClient, production: dict[str, Any]) -> None:
+    folder = create(api, **production, path="/apps/web", name="secrets", description="of the shop")
+
+    assert (folder["name"], folder["path"]) == ("secrets", "/apps/web/secrets")
+    assert folder["description"] == "of the shop"
+    assert folder["environment"]["envSlug"] == "production"
+    above = api.get("/api/v2/folders", **production, path="/apps").json()["folders"]
+    assert [each["name"] for each in above] == ["web"]
+    assert folder["parentId"] == above[0]["id"]
+
+
+def test_a_folder_is_found_by_its_id(api: ApiClient, production: dict[str, Any]) -> None:
+    folder = create(api, **production, name="web")
+
+    assert api.get(f"/api/v2/folders/{folder['id']}").json() == {"folder": folder}
+    assert api.get(f"/api/v1/folders/{folder['id']}").json() == {"folder": folder}
+
+
+def test_a_deleted_folder_is_gone_with_its_secrets(api: ApiClient, production: dict[str, Any]) -> None:
+    folder = create(api, **production, name="web")
+    place = {**production, "secretPath": "/web"}
+    api.post("/api/v4/secrets/KEY", {**place, "secretValue": "x"})
+
+    answer = api.delete(f"/api/v2/folders/{folder['id']}")
+
+    assert answer.json()["folder"]["id"] == folder["id"]
+    assert api.get(f"/api/v2/folders/{folder['id']}").status_code == 404
+    assert api.get("/api/v4/secrets", **place).status_code == 404
+
+
+def test_the_old_names_are_taken(api: ApiClient, project_id: UUID) -> None:
+    old = {"workspaceId": str(project_id), "environment": "production", "directory": "/apps"}
+
+    folder = api.post("/api/v1/folders", {**old, "name": "web"}).json()["folder"]
+
+    assert folder["path"] == "/apps/web"
+    assert api.get("/api/v1/folders", **old).json()["folders"] == [folder]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"name": ""}, 422),
+        ({"name": "a/b"}, 400),
+        ({"name": "a b"}, 400),
+        ({"name": ".."}, 400),
+        ({"name": "web"}, 400),
+        ({"path": "/nö"}, 400),
+        ({"environment": "nowhere"}, 404),
+        ({"projectId": "not-an-id"}, 422),
+        ({"projectId": UNKNOWN_ID}, 404),
+    ],
+)
+def test_a_wrong_folder_is_refused_and_not_stored(
+    api: ApiClient, production: dict[str, Any], change: dict[str, Any], status: int
+) -> None:
+    create(api, **production, name="web")
+
+    answer = api.post("/api/v2/folders", {**production, "name": "new", **change})
+
+    assert answer.status_code == status
+    assert len(api.get("/api/v2/folders", **production).json()["folders"]) == 1
+
+
+def test_the_root_folder_stays(api: ApiClient, production: dict[str, Any]) -> None:
+    root = create(api, **production, name="web")["parentId"]
+
+    assert api.delete(f"/api/v2/folders/{root}").status_code == 400

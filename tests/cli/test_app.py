@@ -1,0 +1,90 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.app import main
+from cli.commands.up import children_of
+from cli.sockets import listen
+from shared.settings import Settings
+
+
+def keytide(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command line in this process and return its exit status."""
+    monkeypatch.setattr(sys, "argv", ["keytide", *arguments])
+    monkeypatch.setattr(os, "umask", lambda mask: mask)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize("door", ["api", "worker", "beat"])
+def test_a_process_without_a_broker_says_what_to_do(
+    door: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("KEYTIDE_BROKER_URL", raising=False)
+
+    status = keytide(monkeypatch, door)
+
+    said = capsys.readouterr().err
+    assert status == 1
+    assert "KEYTIDE_BROKER_URL is not set" in said
+    assert "keytide up" in said
+
+
+def test_a_wrong_setting_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KEYTIDE_PORT", "pasted-by-mistake")
+
+    status = keytide(monkeypatch, "up")
+
+    said = capsys.readouterr().err
+    assert status == 1
+    assert said.startswith("keytide: KEYTIDE_PORT: ")
+    assert "pasted-by-mistake" not in said
+
+
+def test_the_help_lists_the_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = keytide(monkeypatch, "--help")
+
+    said = capsys.readouterr().out
+    assert status == 0
+    for command in ("up", "demo", "migrate", "api", "worker", "beat"):
+        assert f" {command} " in said
+
+
+def test_the_password_of_the_broker_is_in_no_command_line(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+
+    with listen("127.0.0.1", 0) as api, listen("127.0.0.1", 0) as broker:
+        children = children_of(settings, api=api, broker=broker)
+
+    url = children[0].environment["KEYTIDE_BROKER_URL"]
+    password = url.removeprefix("redis://:").partition("@")[0]
+    assert len(password) >= 32
+    assert all(password not in " ".join(child.arguments) for child in children)
+
+
+def test_a_broker_of_your_own_replaces_the_embedded_one(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, broker_url="redis://127.0.0.1:6379/0")
+
+    with listen("127.0.0.1", 0) as api, listen("127.0.0.1", 0) as broker:
+        children = children_of(settings, api=api, broker=broker)
+
+    assert [child.name for child in children] == ["api", "worker", "beat"]
+    assert not any("KEYTIDE_BROKER_URL" in child.environment for child in children)
+
+
+def test_the_worker_keeps_its_name_over_restarts_and_shares_it_with_nobody(tmp_path: Path) -> None:
+    def name(directory: str) -> str:
+        settings = Settings(data_dir=tmp_path / directory)
+        with listen("127.0.0.1", 0) as api, listen("127.0.0.1", 0) as broker:
+            children = {child.name: child for child in children_of(settings, api=api, broker=broker)}
+        return children["worker"].environment["KEYTIDE_WORKER_NAME"]
+
+    assert name("one") == name("one")
+    assert name("one") != name("two")

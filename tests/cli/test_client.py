@@ -1,0 +1,96 @@
+"""What becomes of a server's refusal."""
+
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from cli.client import Client, NoAnswer
+from cli.server import Server
+from shared.errors import Conflict, Forbidden, InvalidInput, KeytideError, NotFound, Unauthenticated
+
+SERVER = Server("http://127.0.0.1:1", SecretStr("kt_token"), "test")
+
+
+def refused(status: int, body: Any, **headers: str) -> KeytideError:
+    """Return the error that this answer becomes."""
+    answer = httpx.Response(status, json=body, headers=headers)
+    transport = httpx.MockTransport(lambda request: answer)
+    with httpx.Client(base_url=SERVER.url, transport=transport) as http, pytest.raises(KeytideError) as error:
+        Client(SERVER, http).get("/path")
+    return error.value
+
+
+def infisical(status: int, message: Any, error: str = "Error") -> KeytideError:
+    return refused(status, {"reqId": "1", "statusCode": status, "message": message, "error": error})
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, InvalidInput),
+        (401, Unauthenticated),
+        (403, Forbidden),
+        (404, NotFound),
+        (409, Conflict),
+        (500, KeytideError),
+    ],
+)
+def test_each_status_becomes_its_error_with_the_servers_words(status: int, kind: type[Exception]) -> None:
+    error = infisical(status, "What went wrong.")
+
+    assert type(error) is kind
+    assert error.message.startswith("What went wrong.")
+
+
+def test_keyways_wire_words_its_refusals_otherwise() -> None:
+    error = refused(404, {"type": "…", "title": "Not Found", "status": 404, "detail": "Vault not found"})
+
+    assert error.message == "Vault not found"
+
+
+def test_fields_of_the_wrong_form_are_named() -> None:
+    error = infisical(422, [{"path": ["destinationConfig", "path"], "message": "Field required"}])
+
+    assert error.message == "destinationConfig.path: Field required."
+
+
+@pytest.mark.parametrize("error", [infisical(401, "No."), infisical(403, "No.", "TokenError")])
+def test_whoever_is_not_known_is_told_how_to_log_in(error: KeytideError) -> None:
+    assert isinstance(error, Unauthenticated)
+    assert "'keytide login'" in error.message
+
+
+def test_whoever_asks_too_often_is_told_how_long_to_wait() -> None:
+    error = refused(429, {"detail": "Too many requests."}, **{"retry-after": "7"})
+
+    assert error.message == "Too many requests. Wait 7 seconds."
+
+
+def test_a_fault_of_the_server_names_what_its_log_knows_it_by() -> None:
+    error = refused(500, {"message": "Something went wrong."}, **{"x-request-id": "req-1"})
+
+    assert "req-1" in error.message
+
+
+def test_what_is_not_keytide_is_not_taken_for_it() -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, text="<html>a proxy</html>"))
+    with (
+        httpx.Client(base_url=SERVER.url, transport=transport) as http,
+        pytest.raises(NoAnswer, match="is not Keytide"),
+    ):
+        Client(SERVER, http).get("/path")
+
+
+def test_names_with_signs_of_an_address_arrive_as_they_are() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={})
+
+    with httpx.Client(base_url=SERVER.url, transport=httpx.MockTransport(answer)) as http:
+        Client(SERVER, http).get("/path", environment="a&b=c#d e", missing=None)
+
+    assert dict(seen[0].url.params) == {"environment": "a&b=c#d e"}

@@ -1,0 +1,132 @@
+"""What must never be lost: values at a destination that nobody asked to remove."""
+
+import pytest
+
+from shared.backoff import MAX_ATTEMPTS
+from shared.db.jobs import Kind
+from shared.db.syncs import Status
+from shared.errors import InvalidInput
+from shared.usecases.dispatch import dispatch
+from shared.usecases.reconcile import Which, reconcile_now
+from tests.fakes.service import Fail
+from tests.shared.usecases.world import World
+
+
+def message(world: World) -> str:
+    return world.state(world.sync_ids()[0]).last_sync_message or ""
+
+
+def test_what_an_import_could_not_take_over_is_not_deleted(world: World) -> None:
+    world.seed(GOOD="1", TEMPLATE="a${B}c")
+    world.railway.seal("env-production/svc-web", {"SEALED": "2"})
+    sync_id = world.sync(initialSyncBehavior="import-prioritize-source")
+
+    world.work()
+    world.put(NEW="3")
+    world.work()
+
+    assert world.held() == {"GOOD": "1", "TEMPLATE": "a${B}c", "SEALED": "2", "NEW": "3"}
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
+
+
+def test_an_imported_value_never_becomes_a_reference(world: World) -> None:
+    world.put(environment="staging", SECRET="of staging")
+    world.seed(LURE="${staging.SECRET}")
+    world.sync(initialSyncBehavior="import-prioritize-destination")
+
+    world.work()
+
+    assert world.held() == {"LURE": "${staging.SECRET}"}
+
+
+def test_a_reference_finds_what_its_folder_imports(world: World) -> None:
+    world.folder("base")
+    world.put(path="/base", HOST="db", URL="${HOST}:${PORT}", PORT="1")
+    world.show("/base")
+    world.put(DSN="pg://${HOST}", PORT="2")
+    world.sync()
+
+    world.work()
+    world.put(path="/base", HOST="db2")
+    world.work()
+
+    # What an imported value refers to is looked up where that value lies.
+    assert world.held() == {"HOST": "db2", "URL": "db2:1", "PORT": "2", "DSN": "pg://db2"}
+
+
+def test_every_value_emptied_at_once_stops_the_run_however_few_they_are(world: World) -> None:
+    world.put(A="1", B="2")
+    world.sync()
+    world.work()
+
+    world.put(A="", B="")
+    world.work()
+
+    assert world.held() == {"A": "1", "B": "2"}
+    assert "Every value" in message(world)
+
+
+def test_a_limit_of_zero_lets_no_deletion_pass(world: World) -> None:
+    world.put(A="1", B="2", C="3")
+    world.sync(deletionLimitPercent=0)
+    world.work()
+
+    world.drop("A")
+    world.work()
+
+    assert world.held() == {"A": "1", "B": "2", "C": "3"}
+    assert "More than 0 %" in message(world)
+
+
+def test_keys_that_could_not_be_deleted_do_not_loosen_the_brake(world: World) -> None:
+    ours = {f"OURS_{number}": "1" for number in range(12)}
+    world.seed(**{f"THEIRS_{number}": "1" for number in range(60)})
+    world.put(**ours)
+    world.sync(deleteUnmanaged=False)
+    world.work()
+
+    world.drop(*list(ours)[:11])
+    world.work()
+
+    assert len(world.held()) == 72
+    assert "11 of 12 keys would be deleted" in message(world)
+
+
+def test_a_waiting_reconcile_takes_over_what_a_failed_change_did_not_get_done(world: World) -> None:
+    world.put(A="1")
+    sync_id = world.sync(reconcileMode="report")
+    world.work()
+    world.put(A="2")
+    dispatch(world.runtime)
+    world.meanwhile(lambda: reconcile_now(world.runtime, Which()))
+    world.railway.fail_next(Fail(503))
+
+    world.work()
+    world.later(600)
+
+    assert world.held() == {"A": "2"}
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
+
+
+def test_a_new_edit_has_attempts_of_its_own(world: World) -> None:
+    world.put(A="1")
+    sync_id = world.sync()
+    world.work()
+    world.railway.fail_next(Fail(503), times=7)
+    world.put(A="2")
+    world.work()
+    for _ in range(6):
+        world.later(600)
+    assert world.jobs(sync_id)[0].attempt == 7
+
+    world.put(A="3")
+    dispatch(world.runtime)
+
+    assert world.jobs(sync_id)[0].attempt == MAX_ATTEMPTS // 2
+
+
+def test_nothing_is_imported_to_several_folders(world: World) -> None:
+    sync_id = world.sync(recursive=True)
+
+    with pytest.raises(InvalidInput, match="covers several folders"):
+        world.trigger(sync_id, Kind.IMPORT, importBehavior="import-prioritize-source")

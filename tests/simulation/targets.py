@@ -1,0 +1,91 @@
+"""The destinations of the simulated world, each at an emulator of its provider."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from shared.db.syncs import destination_key
+from shared.usecases.syncs import parse_config
+from tests.fakes.flyio import FakeFlyio
+from tests.fakes.netlify import FakeNetlify
+from tests.fakes.railway import FakeRailway
+from tests.fakes.service import FakeService
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A destination: the wire's ``config`` of what the emulator of ``service`` calls ``place``.
+
+    ``spares_hidden``: what people wrote there is hidden and so never deleted.
+    """
+
+    service: str
+    place: str
+    config: Mapping[str, Any] = field(hash=False)
+    spares_hidden: bool = False
+
+    @property
+    def key(self) -> str:
+        """What Keytide calls it in ledger and jobs."""
+        return _key(self)
+
+    def __str__(self) -> str:
+        return f"{self.service}:{self.place}"
+
+
+@cache
+def _key(target: Target) -> str:
+    return destination_key(target.service, parse_config(target.service, target.config).identity())
+
+
+def _railway(environment: str, service: str) -> Target:
+    config = {"projectId": "prj-1", "environmentId": environment, "serviceId": service}
+    return Target("railway", f"{environment}/{service}", config)
+
+
+def _netlify(site: str, context: str) -> Target:
+    config = {"accountId": "acc-1", "siteId": site, "context": context, "isSecret": True}
+    return Target("netlify", f"acc-1/{site}/{context}", config, spares_hidden=True)
+
+
+TARGETS = (
+    # One service of each environment: Railway stages the removals of a whole environment together.
+    _railway("env-production", "svc-web"),
+    _railway("env-staging", "svc-worker"),
+    Target("flyio", "shop", {"appId": "shop"}),
+    Target("flyio", "shop-worker", {"appId": "shop-worker"}),
+    _netlify("site-shop", "production"),
+    _netlify("site-blog", "deploy-preview"),
+)
+
+#: How each service is reached: the connection's method, its field, and a token that works.
+CREDENTIALS = {
+    "railway": ("account-token", "apiToken", "demo-account-token"),
+    "flyio": ("access-token", "accessToken", "fm2_demo-org"),
+    "netlify": ("access-token", "accessToken", "demo-access-token"),
+}
+
+
+def create_services(now: Callable[[], float]) -> dict[str, FakeService]:
+    """Return a fresh emulator of each provider."""
+    services: dict[str, FakeService] = {
+        "railway": FakeRailway.with_demo(now),
+        "flyio": FakeFlyio.with_demo(now),
+        "netlify": FakeNetlify.with_demo(now),
+    }
+    for service in services.values():
+        # The adapters' own tests check every request against the official schema; here it only costs time.
+        service.check = lambda request: []  # type: ignore[method-assign]
+    return services
+
+
+@cache
+def by_key() -> Mapping[str, Target]:
+    """Return every destination by the name that Keytide gives it."""
+    return {target.key: target for target in TARGETS}
+
+
+def at(service: str) -> list[Target]:
+    """Return the destinations at *service*."""
+    return [target for target in TARGETS if target.service == service]

@@ -1,0 +1,108 @@
+"""Does the simulation find bugs? Each of these is planted, and has to be found within a few seeds."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy.orm import Session
+
+from shared.broker import Task
+from shared.db import change_events, jobs, ledger, syncs
+from shared.db.jobs import Job
+from shared.errors import LeaseLost, SyncChanged
+from shared.plan import Change, Create, Plan, Update
+from shared.providers.base import Destination
+from shared.runtime import Runtime
+from shared.usecases import edit_secrets, sync_secrets
+from shared.usecases.claim import Claim
+from shared.usecases.edit_secrets import Draft
+from shared.usecases.outcome import Outcome
+from shared.usecases.view import View
+from tests.simulation.simulate import simulate
+
+#: Seeds in which a planted bug has to show.
+ENOUGH = 60
+
+
+def is_found(promise: str, *, first: int = 0) -> bool:
+    """Does one of the seeds from *first* on find that *promise* is broken?"""
+    reports = (simulate(seed) for seed in range(first, first + ENOUGH))
+    return any(report.broken is not None and report.broken.promise == promise for report in reports)
+
+
+def test_a_fence_that_is_ignored_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def own(claim: Claim, session: Session) -> Job | None:
+        return jobs.lock(session, claim.job_id)
+
+    monkeypatch.setattr(Claim, "own", own)
+
+    assert is_found("R11")
+
+
+def test_a_ledger_written_before_the_push_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def push(
+        claim: Claim, view: View, destination: Destination, batch: Sequence[Change], outcome: Outcome
+    ) -> None:
+        wanted = {change.key: change.desired for change in batch if isinstance(change, Create | Update)}
+        with claim.writing() as session:
+            ledger.confirm(
+                session,
+                claim.sync.id,
+                claim.sync.destination_key,
+                wanted.values(),
+                fingerprints={key: view.data_key.fingerprint(wanted[key].value) for key in wanted},
+                stamps={},
+                now=claim.runtime.clock(),
+            )
+        pushed = destination.push(batch)
+        outcome.pushed(batch, pushed.refused)
+
+    monkeypatch.setattr(sync_secrets, "_push", push)
+
+    assert is_found("R16")
+
+
+def test_deletes_that_come_before_creates_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def apply(claim: Claim, view: View, destination: Destination, plan: Plan, outcome: Outcome) -> None:
+        stages: list[Sequence[Change]] = [plan.deletes, (*plan.creates, *plan.updates)]
+        for batch in stages:
+            if batch:
+                sync_secrets._push(claim, view, destination, batch, outcome)
+
+    monkeypatch.setattr(sync_secrets, "_apply", apply)
+
+    assert is_found("R7")
+
+
+def test_a_change_event_committed_apart_from_its_edit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    update = edit_secrets.update_secrets
+
+    def update_apart(
+        runtime: Runtime, project_id: UUID, environment: str, path: str, drafts: Sequence[Draft], **more: Any
+    ) -> None:
+        update(runtime, project_id, environment, path, drafts, **more)
+        with runtime.database.transaction() as session:
+            keys = [draft.key for draft in drafts]
+            change_events.record(session, project_id, environment, path, keys, now=runtime.clock())
+        runtime.broker.send(Task.DISPATCH)
+
+    monkeypatch.setattr(edit_secrets, "_note_change", lambda desk, keys: None)
+    monkeypatch.setattr(edit_secrets, "update_secrets", update_apart)
+
+    # A crash has to hit the moment between the two, and no later edit may make up for it: that is rare.
+    assert is_found("R1", first=100)
+
+
+def test_a_lease_that_is_never_renewed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(claim: Claim, session: Session) -> None:
+        sync = syncs.lock(session, claim.sync.id)
+        job = claim.own(session)
+        if job is None:
+            raise LeaseLost
+        if sync is None or sync.generation != job.generation:
+            raise SyncChanged
+
+    monkeypatch.setattr(Claim, "_check", check)
+
+    assert is_found("R11")
