@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.db.identities import Identity
 from shared.usecases import audit_log
 from shared.usecases.audit_log import NOBODY, Actor, Deed
-from shared.usecases.keyway_access import Visitor
+from shared.usecases.keyway.access import Visitor
 from shared.usecases.tokens import Caller
 
 log = structlog.get_logger()

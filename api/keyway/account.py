@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api.keyway.dependencies import GitHubOf, VisitorOf
 from api.keyway.wire import Envelope, MetaOf, Moment, RepositoryName, WireModel, new_router
-from shared.usecases.keyway_access import Visitor
+from shared.usecases.keyway.access import Visitor
 
 router = new_router(tag="account")
 

@@ -13,7 +13,7 @@ from api.keyway.wire import Envelope, MetaOf, Moment, WireModel, new_router
 from shared.errors import Forbidden, InvalidInput
 from shared.usecases import api_keys
 from shared.usecases.api_keys import ApiKey, ApiKeyDraft
-from shared.usecases.keyway_access import API_KEY_SCOPES, Permission, Visitor
+from shared.usecases.keyway.access import API_KEY_SCOPES, Permission, Visitor
 
 router = new_router(tag="API keys", prefix="/api-keys")
 

@@ -17,9 +17,10 @@ from shared.db.connections import Connection
 from shared.errors import InvalidInput, KeytideError
 from shared.providers import PROVIDERS
 from shared.runtime import Runtime
-from shared.usecases import keyway_connections, oauth
-from shared.usecases.keyway_access import Permission
-from shared.usecases.keyway_connections import NAMES, Entry, known_provider
+from shared.usecases import oauth
+from shared.usecases.keyway import connections
+from shared.usecases.keyway.access import Permission
+from shared.usecases.keyway.connections import NAMES, Entry, known_provider
 
 router = new_router(tag="integrations", prefix="/integrations")
 #: What needs no token: the list of providers, and where they send browsers back to.
@@ -137,7 +138,7 @@ def list_connections(
 ) -> Envelope[Connections]:
     """List the connections that the caller may use, oldest first."""
     visitor.require(Permission.READ)
-    rows = keyway_connections.visible(runtime, github, visitor)
+    rows = connections.visible(runtime, github, visitor)
     return Envelope(data=Connections(connections=_connections(rows)), meta=meta)
 
 
@@ -147,7 +148,7 @@ def delete_connection(connection_id: UUID, runtime: RuntimeOf, visitor: VisitorO
 
     What was written stays there. A sync that somebody relies on stops this: 409 names it.
     """
-    keyway_connections.disconnect(runtime, visitor, connection_id)
+    connections.disconnect(runtime, visitor, connection_id)
     return Response(status_code=204)
 
 
@@ -156,7 +157,7 @@ def connect(
     provider: ProviderName, body: ConnectBody, runtime: RuntimeOf, visitor: VisitorOf, meta: MetaOf
 ) -> Envelope[Connected]:
     """Store a token of the provider's after it accepted it. An account that is connected is renewed."""
-    row = keyway_connections.connect_with_token(runtime, visitor, provider, body.token)
+    row = connections.connect_with_token(runtime, visitor, provider, body.token)
     is_team = _team(row) is not None
     user = ConnectedUser(
         id=row.account_id,
@@ -178,8 +179,8 @@ def list_projects(
 ) -> Envelope[Projects]:
     """List the projects that a connection shows."""
     visitor.require(Permission.READ)
-    row = keyway_connections.find_visible(runtime, github, visitor, connection_id)
-    found = keyway_connections.entries(runtime, row)
+    row = connections.find_visible(runtime, github, visitor, connection_id)
+    found = connections.entries(runtime, row)
     return Envelope(data=Projects(projects=_projects(found)), meta=meta)
 
 
@@ -189,8 +190,8 @@ def list_all_projects(
 ) -> Envelope[AllProjects]:
     """List the projects of all connections to a provider; `failed` names those that do not answer."""
     visitor.require(Permission.READ)
-    rows = [row for row in keyway_connections.visible(runtime, github, visitor) if row.app == provider]
-    found, failed = keyway_connections.all_entries(runtime, rows)
+    rows = [row for row in connections.visible(runtime, github, visitor) if row.app == provider]
+    found, failed = connections.all_entries(runtime, rows)
     told = AllProjects(
         projects=_projects(found),
         connections=_connections(rows),

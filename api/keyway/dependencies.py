@@ -12,9 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.dependencies import Credentials, RuntimeOf
 from shared.errors import KeytideError, Unauthenticated
 from shared.runtime import Runtime
-from shared.usecases import keyway_access, rate_limit
+from shared.usecases import rate_limit
 from shared.usecases.github import GitHub
-from shared.usecases.keyway_access import Member, Visitor
+from shared.usecases.keyway import access
+from shared.usecases.keyway.access import Member, Visitor
 from shared.usecases.rate_limit import Allowance, Limit
 
 #: Confirming a login: five tries a minute, so that nobody finds a code by trying.
@@ -63,7 +64,7 @@ def identify(
     if token is None:
         return Unauthenticated("Authentication required")
     try:
-        visitor = keyway_access.identify(runtime, github, token, address=_address(request))
+        visitor = access.identify(runtime, github, token, address=_address(request))
     except KeytideError as error:
         return error
     request.state.caller, request.state.actor = visitor.name, visitor
@@ -93,7 +94,7 @@ VisitorOf = Annotated[Visitor, Depends(get_visitor)]
 
 def get_member(owner: str, repo: str, runtime: RuntimeOf, github: GitHubOf, visitor: VisitorOf) -> Member:
     """Return the caller in the vault that the path names. Raises ``NotFound``."""
-    return keyway_access.find_member(runtime, github, visitor, f"{owner}/{repo}")
+    return access.find_member(runtime, github, visitor, f"{owner}/{repo}")
 
 
 MemberOf = Annotated[Member, Depends(get_member)]

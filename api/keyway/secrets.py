@@ -8,8 +8,9 @@ from pydantic import Field, SecretStr
 from api.dependencies import RuntimeOf
 from api.keyway.dependencies import GitHubOf, VisitorOf
 from api.keyway.wire import Envelope, EnvironmentName, MetaOf, RepositoryName, WireModel, new_router
-from shared.usecases import keyway_access, keyway_secrets, read_secrets
-from shared.usecases.keyway_access import Permission
+from shared.usecases import read_secrets
+from shared.usecases.keyway import access, secrets
+from shared.usecases.keyway.access import Permission
 from shared.usecases.read_secrets import Detail
 
 router = new_router(tag="secrets", prefix="/secrets")
@@ -71,10 +72,10 @@ def push(
     body: PushBody, runtime: RuntimeOf, github: GitHubOf, visitor: VisitorOf, meta: MetaOf
 ) -> Envelope[Pushed]:
     """Replace the secrets of an environment: those that are not in the body are deleted, and named."""
-    member = keyway_access.find_member(runtime, github, visitor, body.repo_full_name)
+    member = access.find_member(runtime, github, visitor, body.repo_full_name)
     member.environment(body.environment)
     member.require(Permission.WRITE, body.environment)
-    done = keyway_secrets.push(runtime, member, body.environment, body.secrets, allow_empty=body.allow_empty)
+    done = secrets.push(runtime, member, body.environment, body.secrets, allow_empty=body.allow_empty)
     pushed = Pushed(
         success=True,
         message="Secrets pushed successfully",
@@ -98,10 +99,10 @@ def pull(
     meta: MetaOf,
 ) -> Envelope[Pulled]:
     """Return the secrets of an environment, one line each. 404 if there are none."""
-    member = keyway_access.find_member(runtime, github, visitor, query.repo)
+    member = access.find_member(runtime, github, visitor, query.repo)
     member.environment(query.environment)
     member.require(Permission.READ, query.environment)
-    text = keyway_secrets.env_text(runtime, member, query.environment, limit=query.limit, offset=query.offset)
+    text = secrets.env_text(runtime, member, query.environment, limit=query.limit, offset=query.offset)
     return Envelope(data=Pulled(content=text), meta=meta)
 
 
@@ -114,11 +115,11 @@ def view(
     meta: MetaOf,
 ) -> Envelope[Shown]:
     """Return a secret with its value."""
-    member = keyway_access.find_member(runtime, github, visitor, query.repo)
+    member = access.find_member(runtime, github, visitor, query.repo)
     member.environment(query.environment)
     member.require(Permission.READ, query.environment)
     found = read_secrets.get_secret(
-        runtime, member.project.id, query.environment, keyway_secrets.ROOT, query.key, detail=Detail()
+        runtime, member.project.id, query.environment, secrets.ROOT, query.key, detail=Detail()
     )
     value = found.value.get_secret_value() if found.value else ""
     return Envelope(data=Shown(key=found.key, value=value, environment=query.environment), meta=meta)

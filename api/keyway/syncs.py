@@ -12,11 +12,11 @@ from api.dependencies import RuntimeOf
 from api.keyway.dependencies import MemberOf
 from api.keyway.wire import Envelope, EnvironmentName, MetaOf, Moment, WireModel, new_router
 from shared.runtime import Runtime
-from shared.usecases import keyway_preview, keyway_sync
-from shared.usecases.keyway_access import Member
-from shared.usecases.keyway_locate import Ask, Direction, Order, locate
-from shared.usecases.keyway_sync import Result, Ticket
-from shared.usecases.keyway_targets import shown
+from shared.usecases.keyway import preview, syncs
+from shared.usecases.keyway.access import Member
+from shared.usecases.keyway.locate import Ask, Direction, Order, locate
+from shared.usecases.keyway.syncs import Result, Ticket
+from shared.usecases.keyway.targets import shown
 
 router = new_router(tag="sync", prefix="/integrations/vaults/{owner}/{repo}/sync")
 
@@ -174,7 +174,7 @@ def get_status(
     query: Annotated[StatusQuery, Query()], runtime: RuntimeOf, member: MemberOf, meta: MetaOf
 ) -> Envelope[StatusOut]:
     """Tell whether they were synced before, and what each side holds."""
-    found = keyway_preview.standing(runtime, member, query.ask())
+    found = preview.standing(runtime, member, query.ask())
     told = StatusOut(
         is_first_sync=found.is_first_sync,
         vault_is_empty=found.vault_is_empty,
@@ -189,7 +189,7 @@ def get_diff(
     query: Annotated[Places, Query()], runtime: RuntimeOf, member: MemberOf, meta: MetaOf
 ) -> Envelope[DiffOut]:
     """Compare both sides, by key names."""
-    found = keyway_preview.compare(runtime, locate(runtime, member, query.ask()))
+    found = preview.compare(runtime, locate(runtime, member, query.ask()))
     told = DiffOut(
         keyway_count=found.keyway_count,
         provider_count=found.provider_count,
@@ -207,7 +207,7 @@ def get_preview(
 ) -> Envelope[PreviewOut]:
     """Make the plan that the sync would carry out. Writes nothing anywhere."""
     target = locate(runtime, member, query.ask(), query.direction)
-    found = keyway_preview.preview_order(runtime, target, query.order())
+    found = preview.preview_order(runtime, target, query.order())
     told = PreviewOut(
         to_create=list(found.to_create),
         to_update=list(found.to_update),
@@ -229,7 +229,7 @@ def get_preview(
 def link(body: Places, runtime: RuntimeOf, member: MemberOf, meta: MetaOf) -> Envelope[Linked]:
     """Make the sync between the two, and run nothing. One that exists is returned as it is."""
     target = locate(runtime, member, body.ask(), Direction.PUSH)
-    sync, is_new = keyway_sync.link(runtime, target)
+    sync, is_new = syncs.link(runtime, target)
     place = shown(sync)
     linked = LinkOut(
         id=sync.id,
@@ -268,18 +268,18 @@ async def sync(
 
 def _start(runtime: Runtime, member: Member, body: SyncBody) -> Ticket:
     target = locate(runtime, member, body.ask(), body.direction)
-    return keyway_sync.start(runtime, target, body.order())
+    return syncs.start(runtime, target, body.order())
 
 
 async def _finished(runtime: Runtime, ticket: Ticket) -> Result:
     """Return what became of the job, as soon as it is finished or we have waited long enough."""
     with anyio.move_on_after(runtime.settings.sync_wait_seconds):
         while True:
-            result = await run_in_threadpool(keyway_sync.result_of, runtime, ticket)
+            result = await run_in_threadpool(syncs.result_of, runtime, ticket)
             if result.status != "pending":
                 return result
             await anyio.sleep(_LOOK_EVERY)
-    return await run_in_threadpool(keyway_sync.result_of, runtime, ticket)
+    return await run_in_threadpool(syncs.result_of, runtime, ticket)
 
 
 def _sync_out(result: Result, runtime: Runtime) -> SyncOut:

@@ -26,12 +26,13 @@ from shared.db import vault
 from shared.db.vault import Environment
 from shared.errors import Conflict
 from shared.runtime import Runtime
-from shared.usecases import edit_secrets, keyway_secrets, keyway_vaults, projects
+from shared.usecases import edit_secrets, projects
 from shared.usecases.edit_secrets import Draft
-from shared.usecases.keyway_access import Member, Permission, Protection
-from shared.usecases.keyway_connections import NAMES
-from shared.usecases.keyway_targets import shown
-from shared.usecases.keyway_vaults import VaultView
+from shared.usecases.keyway import secrets, vaults
+from shared.usecases.keyway.access import Member, Permission, Protection
+from shared.usecases.keyway.connections import NAMES
+from shared.usecases.keyway.targets import shown
+from shared.usecases.keyway.vaults import VaultView
 from shared.usecases.read_secrets import SecretView
 
 router = new_router(tag="vaults", prefix="/vaults")
@@ -158,8 +159,8 @@ def list_vaults(
 ) -> PageEnvelope[VaultOut]:
     """List the vaults that exist for the caller, oldest first."""
     visitor.require(Permission.READ)
-    members, page_meta = cut(keyway_vaults.list_vaults(runtime, github, visitor), page, meta)
-    shown_here = [_vault_out(keyway_vaults.view_vault(runtime, member)) for member in members]
+    members, page_meta = cut(vaults.list_vaults(runtime, github, visitor), page, meta)
+    shown_here = [_vault_out(vaults.view_vault(runtime, member)) for member in members]
     return PageEnvelope(data=shown_here, meta=page_meta)
 
 
@@ -168,7 +169,7 @@ def create_vault(
     body: NewVault, runtime: RuntimeOf, github: GitHubOf, visitor: VisitorOf, meta: MetaOf
 ) -> Envelope[CreatedVault]:
     """Create the vault of a repository, with the environments development, staging and production."""
-    created = keyway_vaults.create_vault(runtime, github, visitor, body.repo_full_name).project
+    created = vaults.create_vault(runtime, github, visitor, body.repo_full_name).project
     told = CreatedVault(
         vault_id=created.id, repo_full_name=created.slug, message="Vault initialized successfully"
     )
@@ -179,7 +180,7 @@ def create_vault(
 def get_vault(runtime: RuntimeOf, member: MemberOf, meta: MetaOf) -> Envelope[VaultOut]:
     """Return a vault with its environments and syncs."""
     member.require(Permission.READ)
-    return Envelope(data=_vault_out(keyway_vaults.view_vault(runtime, member)), meta=meta)
+    return Envelope(data=_vault_out(vaults.view_vault(runtime, member)), meta=meta)
 
 
 # --- environments --------------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ def change_secret(
     secret_id: UUID, body: ChangedSecret, runtime: RuntimeOf, member: MemberOf, meta: MetaOf
 ) -> Envelope[SavedSecret]:
     """Change a secret's value or name."""
-    found = keyway_secrets.find_secret(runtime, member, secret_id)
+    found = secrets.find_secret(runtime, member, secret_id)
     member.require(Permission.WRITE, found.environment)
     draft = Draft(found.key, body.value, new_key=body.name)
     _update(runtime, member, found.environment, draft)
@@ -263,7 +264,7 @@ def delete_secret(
     secret_id: UUID, runtime: RuntimeOf, member: MemberOf, meta: MetaOf
 ) -> Envelope[DeletedSecret]:
     """Delete a secret. Every sync that shows it follows."""
-    found = keyway_secrets.find_secret(runtime, member, secret_id)
+    found = secrets.find_secret(runtime, member, secret_id)
     member.require(Permission.DELETE, found.environment)
     edit_secrets.delete_secrets(
         runtime, member.project.id, found.environment, found.path, [found.key], actor=member.visitor.name
@@ -285,9 +286,9 @@ def delete_secret(
 )
 def get_value(secret_id: UUID, runtime: RuntimeOf, member: MemberOf, meta: MetaOf) -> Envelope[SecretValue]:
     """Return a secret's value. Ten times a minute at most."""
-    found = keyway_secrets.find_secret(runtime, member, secret_id)
+    found = secrets.find_secret(runtime, member, secret_id)
     member.require(Permission.READ, found.environment)
-    view = keyway_secrets.find_secret(runtime, member, secret_id, values=True)
+    view = secrets.find_secret(runtime, member, secret_id, values=True)
     value = view.value.get_secret_value() if view.value else ""
     return Envelope(data=SecretValue(value=value, preview="•" * 8), meta=meta)
 
@@ -302,7 +303,7 @@ def _save(runtime: Runtime, member: Member, body: NewSecret) -> SavedSecret:
             runtime,
             member.project.id,
             body.environment,
-            keyway_secrets.ROOT,
+            secrets.ROOT,
             [draft],
             actor=member.visitor.name,
         )
@@ -317,7 +318,7 @@ def _update(runtime: Runtime, member: Member, environment: str, draft: Draft) ->
         runtime,
         member.project.id,
         environment,
-        keyway_secrets.ROOT,
+        secrets.ROOT,
         [draft],
         actor=member.visitor.name,
     )

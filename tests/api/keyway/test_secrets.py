@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shared.providers.dotenv import EnvText, quoted
 from shared.runtime import Runtime
 from shared.usecases import read_secrets
-from shared.usecases.keyway_secrets import as_read_by_lines
+from shared.usecases.keyway.secrets import as_read_by_lines
 from shared.usecases.read_secrets import Detail
 from tests.api.keyway.conftest import PUSHED, KeywayClient
 

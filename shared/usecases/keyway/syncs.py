@@ -15,8 +15,8 @@ from shared.db.vault import ROOT
 from shared.errors import Conflict
 from shared.runtime import Runtime
 from shared.sync_options import InitialBehavior, SyncOptions
-from shared.usecases.keyway_locate import Direction, Order, Target
-from shared.usecases.keyway_targets import is_ours, sync_name
+from shared.usecases.keyway.locate import Direction, Order, Target
+from shared.usecases.keyway.targets import is_ours, sync_name
 from shared.usecases.syncs import SyncChanges, SyncDraft, create_sync, trigger, update_sync
 
 

@@ -13,9 +13,9 @@ from shared.providers.base import Project, Provider
 from shared.runtime import Runtime
 from shared.sync_options import InitialBehavior
 from shared.usecases.credentials import open_provider
-from shared.usecases.keyway_access import Member, Permission
-from shared.usecases.keyway_connections import usable
-from shared.usecases.keyway_targets import Choice, counterpart, destination_config
+from shared.usecases.keyway.access import Member, Permission
+from shared.usecases.keyway.connections import usable
+from shared.usecases.keyway.targets import Choice, counterpart, destination_config
 from shared.usecases.syncs import parse_config
 
 

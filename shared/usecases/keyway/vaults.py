@@ -12,7 +12,7 @@ from shared.errors import Conflict, Forbidden, InvalidInput
 from shared.runtime import Runtime
 from shared.usecases import projects
 from shared.usecases.github import GitHub, Role
-from shared.usecases.keyway_access import Member, Permission, Visitor, github_role, role_in
+from shared.usecases.keyway.access import Member, Permission, Visitor, github_role, role_in
 from shared.usecases.projects import ProjectView
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+")

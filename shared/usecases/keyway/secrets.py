@@ -14,7 +14,7 @@ from shared.providers.dotenv import quoted
 from shared.runtime import Runtime
 from shared.usecases import read_secrets
 from shared.usecases.edit_secrets import Draft, Replaced, replace_secrets
-from shared.usecases.keyway_access import Member
+from shared.usecases.keyway.access import Member
 from shared.usecases.read_secrets import Detail, SecretView
 
 ROOT = "/"

@@ -15,8 +15,8 @@ from shared.runtime import Runtime
 from shared.usecases.connections import Grant, connect, delete_connection, list_projects, provider_named
 from shared.usecases.credentials import verify
 from shared.usecases.github import GitHub, Role
-from shared.usecases.keyway_access import Member, Permission, Visitor, role_in
-from shared.usecases.keyway_targets import is_ours
+from shared.usecases.keyway.access import Member, Permission, Visitor, role_in
+from shared.usecases.keyway.targets import is_ours
 from shared.usecases.syncs import delete_sync
 
 log = structlog.get_logger()

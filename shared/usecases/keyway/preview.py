@@ -11,10 +11,10 @@ from shared.db.vault import ROOT
 from shared.runtime import Runtime
 from shared.usecases.credentials import open_provider
 from shared.usecases.import_secrets import choose, readable_values
-from shared.usecases.keyway_access import Member
-from shared.usecases.keyway_locate import Ask, Direction, Order, Target, permitted, project_at
-from shared.usecases.keyway_sync import draft_for, find_sync_of, fitted_options, refuse_other_deletion
-from shared.usecases.keyway_targets import Choice, destination_config, is_ours, shown
+from shared.usecases.keyway.access import Member
+from shared.usecases.keyway.locate import Ask, Direction, Order, Target, permitted, project_at
+from shared.usecases.keyway.syncs import draft_for, find_sync_of, fitted_options, refuse_other_deletion
+from shared.usecases.keyway.targets import Choice, destination_config, is_ours, shown
 from shared.usecases.outcome import Outcome
 from shared.usecases.preview import Sides, look, preview
 from shared.usecases.syncs import get_sync, parse_config
