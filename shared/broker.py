@@ -70,6 +70,9 @@ def create_celery(settings: Settings) -> Celery:
             "socket_timeout": 15,
             "health_check_interval": 10,
             "retry_on_timeout": True,
+            # Who edits a secret must not wait for a broker that is gone: the sweep finds what it was not told.
+            "max_retries": 1,
+            "interval_start": 0,
         },
         broker_pool_limit=20,
         task_publish_retry=False,

@@ -51,6 +51,15 @@ def test_a_broker_that_is_gone_stops_nobody(tmp_path: Path) -> None:
     assert not broker.is_reachable()
 
 
+def test_a_broker_that_is_gone_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("kombu.utils.functional.sleep", slept.append)
+
+    CeleryBroker(celery_at("redis://127.0.0.1:1/0", tmp_path)).send(Task.DISPATCH)
+
+    assert slept == []
+
+
 def test_only_json_is_spoken(tmp_path: Path) -> None:
     app = celery_at("memory://", tmp_path)
 
