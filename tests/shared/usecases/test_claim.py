@@ -83,6 +83,21 @@ def test_a_connection_runs_no_more_jobs_at_once_than_it_may(world: World) -> Non
     assert claim(runtime, second) is None
 
 
+def test_a_worker_that_died_keeps_no_place_on_the_connection(world: World) -> None:
+    world.put(A="1")
+    world.sync("one")
+    world.sync("two", service="svc-worker")
+    settings = world.runtime.settings.model_copy(update={"connection_concurrency": 1})
+    runtime = replace(world.runtime, settings=settings)
+    first, second = (hint.ids[0] for hint in world.broker.sent if hint.ids)
+    assert claim(runtime, first) is not None
+
+    world.clock.advance(seconds=lease_seconds(world) + 1)
+    sweep(runtime)
+
+    assert claim(runtime, second) is not None
+
+
 def test_a_claim_that_meets_a_change_of_connection_leaves_the_job_for_its_next_hint(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

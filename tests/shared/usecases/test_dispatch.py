@@ -120,6 +120,24 @@ def test_an_edit_of_a_referenced_secret_triggers_the_sync(world: World) -> None:
     assert world.held() == {"URL": "postgres://app:new@host"}
 
 
+def test_an_edit_needs_no_waiting_however_many_imports_and_references_lie_between(world: World) -> None:
+    for name in ("one", "two", "three"):
+        world.folder(name)
+    world.put(path="/one", HOST="old")
+    world.show("/one", at="/two")
+    world.show("/two", at="/three")
+    world.put(URL="https://${production.three.HOST}")
+    settled(world)
+    before = world.clock.now
+
+    world.put(path="/one", HOST="new")
+    world.work()
+
+    assert world.held() == {"URL": "https://new"}
+    # Each hint is a millisecond; nothing waits for a moment to come.
+    assert (world.clock.now - before).total_seconds() < 0.01
+
+
 def test_imports_that_go_in_a_circle_trigger_each_sync_once(world: World) -> None:
     world.folder("one")
     world.folder("two")

@@ -1,12 +1,18 @@
 """Taking over into the vault what a destination holds."""
 
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
 from shared.db.jobs import Kind
 from shared.db.syncs import Status
-from shared.usecases.read_secrets import Detail, list_secrets
+from shared.usecases import import_secrets
+from shared.usecases.edit_secrets import Draft
+from shared.usecases.read_secrets import Detail, get_secret, list_secrets
+from tests.fakes.service import Fail
 from tests.shared.usecases.world import World, place
 
 SOURCE, DESTINATION = "import-prioritize-source", "import-prioritize-destination"
@@ -126,3 +132,77 @@ def test_an_import_into_a_sync_that_is_paused_meanwhile_changes_nothing(world: W
     assert world.state(sync_id).import_status == Status.FAILED
     assert world.state(sync_id).last_import_message is not None
     assert world.state(sync_id).sync_status is None
+
+
+@pytest.mark.parametrize("name", ["WITH:COLON", "with/slash", "WITH SPACE", "K" * 256])
+def test_a_name_the_vault_cannot_hold_stops_no_import_and_is_not_deleted(world: World, name: str) -> None:
+    world.seed(**{name: "1", "GOOD": "2"})
+    sync_id = world.sync(initialSyncBehavior=SOURCE)
+
+    world.work()
+
+    assert vault(world) == {"GOOD": "2"}
+    assert world.held() == {name: "1", "GOOD": "2"}
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
+    assert f"{name} was not imported: " in world.jobs(sync_id)[-1].details["warnings"][0]
+
+
+def test_an_import_is_taken_over_whole_or_not_at_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.seed(A="1", B="2")
+    sync_id = world.sync(auto=False)
+    put = import_secrets.put_secret
+
+    def put_all_but_b(runtime: Any, session: Any, place: Any, draft: Draft, **more: Any) -> None:
+        if draft.key == "B":
+            raise ZeroDivisionError
+        put(runtime, session, place, draft, **more)
+
+    monkeypatch.setattr(import_secrets, "put_secret", put_all_but_b)
+    run_import(world, sync_id, SOURCE)
+
+    assert vault(world) == {}
+    assert world.state(sync_id).import_status == Status.FAILED
+
+
+def test_an_imported_value_is_a_new_version_and_the_old_one_is_kept(world: World) -> None:
+    world.seed(A="of railway")
+    world.put(A="of the vault")
+    sync_id = world.sync(auto=False)
+
+    run_import(world, sync_id, DESTINATION)
+
+    version = partial(get_secret, world.runtime, world.project_id, "production", "/", "A", detail=Detail())
+    assert [version(version=number).value for number in (1, 2)] == [
+        SecretStr("of the vault"),
+        SecretStr("of railway"),
+    ]
+
+
+def test_an_import_waits_out_an_outage(world: World) -> None:
+    world.seed(A="1")
+    sync_id = world.sync(auto=False)
+    world.railway.fail_next(Fail(503))
+    run_import(world, sync_id, SOURCE)
+    assert world.state(sync_id).import_status == Status.PENDING
+
+    world.later(60)
+
+    assert vault(world) == {"A": "1"}
+    assert world.state(sync_id).import_status == Status.SUCCEEDED
+
+
+def test_an_import_waits_while_the_destination_is_written(world: World) -> None:
+    world.put(A="1")
+    sync_id = world.sync()
+    world.seed(B="2")
+
+    def ask_for_an_import() -> None:
+        world.trigger(sync_id, Kind.IMPORT, importBehavior=SOURCE)
+        # Another worker takes the hint while the run is under way.
+        world.work()
+        assert world.state(sync_id).import_status == Status.PENDING
+
+    world.meanwhile(ask_for_an_import, at="Write")
+    world.work()
+
+    assert world.state(sync_id).import_status == Status.SUCCEEDED

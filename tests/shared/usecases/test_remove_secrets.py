@@ -26,6 +26,19 @@ def test_only_what_the_sync_wrote_is_removed(world: World) -> None:
     assert world.jobs(sync_id)[0].deleted_count == 1
 
 
+def test_a_removal_leaves_keys_outside_the_key_schema_and_sealed_ones(world: World) -> None:
+    world.put(A="1")
+    sync_id = world.sync(keySchema="APP_{{secretKey}}", disableSecretDeletion=True)
+    world.work()
+    world.seed(OTHER="1", APP_OLD="1")
+    world.railway.seal("env-production/svc-web", {"APP_SEALED": "1"})
+
+    world.trigger(sync_id, Kind.REMOVE)
+    world.work()
+
+    assert world.held() == {"OTHER": "1", "APP_OLD": "1", "APP_SEALED": "1"}
+
+
 def test_what_somebody_removed_already_is_no_failure(world: World) -> None:
     world.put(A="1", B="1")
     sync_id = world.sync()

@@ -1,5 +1,7 @@
 """The main job, whole: edit a secret, and the destination has it; what happens when things go wrong."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from shared import backoff
@@ -7,7 +9,8 @@ from shared.db.jobs import JobStatus, Kind, Trigger
 from shared.db.syncs import Status
 from shared.usecases.connections import get_connection
 from shared.usecases.run_job import run_job
-from tests.fakes.service import Drop, Fail, Reply, Request, Response
+from tests.fakes.railway import Token
+from tests.fakes.service import Drop, Fail, Fault, Reply, Request, Response
 from tests.shared.usecases.world import PROVIDER, World
 
 
@@ -204,6 +207,83 @@ def test_rejected_credentials_are_not_tried_again(world: World) -> None:
     world.railway.forget_calls()
     world.later(backoff.LONGEST_WAIT)
     assert world.railway.calls == []
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_what_cannot_pass_by_itself_is_not_tried_again(world: World, status: int) -> None:
+    world.put(A="1")
+    sync_id = world.sync()
+    world.railway.fail_next(Fail(status))
+
+    world.work()
+    world.railway.forget_calls()
+    world.later(backoff.LONGEST_WAIT)
+
+    assert world.railway.calls == []
+    assert world.state(sync_id).sync_status == Status.FAILED
+    assert "Railway" in (world.state(sync_id).last_sync_message or "")
+    assert world.jobs(sync_id)[0].attempt == 0
+
+
+def test_a_broken_connection_is_named_and_tried_again(world: World) -> None:
+    world.put(A="1")
+    sync_id = world.sync()
+    world.railway.fail_next(Drop(applied=False))
+
+    world.work()
+
+    told = world.state(sync_id).last_sync_message or ""
+    assert told.startswith("Attempt 1 of 12 failed: Railway did not answer (ReadError).")
+    world.later(backoff.FIRST_WAIT)
+    assert world.held() == {"A": "1"}
+
+
+@pytest.mark.parametrize("fault", [Fail(503), Fail(401), Drop(applied=False)], ids=str)
+def test_one_dead_destination_delays_no_other(world: World, fault: Fault) -> None:
+    world.put(A="1")
+    dead, alive = world.sync("dead"), world.sync("alive", service="svc-worker")
+    world.work()
+    world.railway.fail_next(fault, times=1000, where=lambda request: "svc-web" in request.body.decode())
+    before = world.clock.now
+
+    for number in range(20):
+        world.put(A=f"edit {number}")
+        world.work()
+        assert world.held("svc-worker") == {"A": f"edit {number}"}
+
+    assert (world.clock.now - before).total_seconds() < 1
+    assert world.held() == {"A": "1"}
+    assert world.state(alive).sync_status == Status.SUCCEEDED
+    assert world.state(dead).sync_status != Status.SUCCEEDED
+
+
+def test_a_destination_that_hangs_delays_no_other(world: World) -> None:
+    world.put(A="1")
+    world.sync("hanging")
+    world.sync("alive", service="svc-worker")
+    seen: list[Mapping[str, str]] = []
+
+    def others_work() -> None:
+        world.work()
+        seen.append(dict(world.held("svc-worker")))
+
+    world.meanwhile(others_work)
+    world.work()
+
+    assert seen == [{"A": "1"}]
+
+
+def test_a_rate_limit_holds_up_its_own_connection_only(world: World) -> None:
+    world.put(A="1")
+    limited = world.sync("limited")
+    world.railway.tokens["other-token"] = Token("account")
+    world.sync("other", service="svc-worker", connection_id=world.connect("other", "other-token"))
+    world.railway.fail_next(Fail(429), where=lambda request: "svc-web" in request.body.decode())
+
+    world.work()
+
+    assert world.held("svc-worker") == {"A": "1"}
+    assert (world.held(), world.state(limited).sync_status) == ({}, Status.PENDING)
 
 
 def test_a_connection_that_works_again_says_so(world: World) -> None:

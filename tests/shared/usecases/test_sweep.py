@@ -1,10 +1,17 @@
 """Losing the broker loses nothing."""
 
-from shared.broker import Task
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from shared.broker import CeleryBroker, Task, create_celery
 from shared.db.syncs import Status
+from shared.settings import Settings
+from shared.usecases.edit_secrets import Draft, create_secrets
 from shared.usecases.sweep import sweep
 from tests.fakes.service import Fail
-from tests.shared.usecases.world import World
+from tests.shared.usecases.world import ACTOR, World
 
 
 def test_an_edit_whose_hint_was_lost_arrives_with_the_next_sweep(world: World) -> None:
@@ -16,6 +23,21 @@ def test_an_edit_whose_hint_was_lost_arrives_with_the_next_sweep(world: World) -
     world.later(5)
 
     assert world.held() == {"A": "1"}
+
+
+def test_an_edit_while_the_broker_is_gone_succeeds_and_arrives_later(world: World, tmp_path: Path) -> None:
+    sync_id = world.sync()
+    world.work()
+    away = Settings(data_dir=tmp_path, broker_url=SecretStr("redis://127.0.0.1:1/0"))
+    runtime = replace(world.runtime, broker=CeleryBroker(create_celery(away)))
+    edit = [Draft("A", SecretStr("1"))]
+
+    create_secrets(runtime, world.project_id, "production", "/", edit, actor=ACTOR)
+    assert world.broker.sent == []
+    world.later(5)
+
+    assert world.held() == {"A": "1"}
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
 
 
 def test_a_job_whose_hint_was_lost_is_hinted_at_again(world: World) -> None:

@@ -73,6 +73,18 @@ def test_a_changed_value_is_never_absent_while_it_is_changed(world: World) -> No
     assert not any(world.railway.was_ever_absent(place("svc-web"), key) for key in many(5))
 
 
+def test_a_sync_has_no_limit_of_keys(world: World) -> None:
+    keys = {f"KEY_{index:04}": "${BASE}/" + str(index) for index in range(1200)}
+    world.put(BASE="https://shop", **keys)
+    sync_id = world.sync()
+
+    world.work()
+
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
+    assert len(world.held()) == 1201
+    assert world.held()["KEY_1199"] == "https://shop/1199"
+
+
 # --- what is left alone --------------------------------------------------------------------------------
 
 
@@ -225,6 +237,37 @@ def test_a_secret_that_cannot_be_decrypted_fails_the_job_and_deletes_nothing(wor
 
     assert message(world).endswith("BROKEN: it cannot be decrypted.")
     assert world.held() == {"A": "1", "BROKEN": "1"}
+
+
+def test_an_imported_secret_that_cannot_be_decrypted_fails_the_job_and_deletes_nothing(world: World) -> None:
+    world.folder("base")
+    world.put(path="/base", BROKEN="1")
+    world.put(A="1")
+    world.show("/base")
+    world.sync()
+    world.work()
+    with world.runtime.database.transaction() as session:
+        session.query(Secret).filter(Secret.key == "BROKEN").update({"value": b"x" * 40})
+
+    world.put(A="2")
+    world.work()
+
+    assert message(world).endswith("BROKEN: it cannot be decrypted.")
+    assert world.held() == {"A": "1", "BROKEN": "1"}
+
+
+def test_an_imported_value_whose_reference_leads_nowhere_is_never_sent_as_text(world: World) -> None:
+    world.folder("base")
+    world.put(path="/base", URL="db")
+    world.show("/base")
+    world.sync()
+    world.work()
+
+    world.put(path="/base", URL="${production.db.PASSWORD}")
+    world.work()
+
+    assert "URL: it refers to PASSWORD in /db of production, which does not exist" in message(world)
+    assert world.held() == {"URL": "db"}
 
 
 def test_a_reference_to_nothing_fails_the_job_and_deletes_nothing(world: World) -> None:

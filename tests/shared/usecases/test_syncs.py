@@ -1,6 +1,7 @@
 """Creating, changing, triggering and deleting syncs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from shared.usecases import syncs
 from shared.usecases.folders import delete_folder
 from shared.usecases.sweep import sweep
 from tests.shared.usecases.world import PROVIDER, World, together
+from tests.support import InlineBroker
 
 
 def test_a_new_sync_runs_at_once(world: World) -> None:
@@ -239,6 +241,23 @@ def test_a_sync_whose_source_is_gone_can_be_given_another(world: World) -> None:
 
 
 # --- triggering and deleting ---------------------------------------------------------------------------
+
+
+def test_a_job_that_ends_before_its_trigger_returns_is_not_shown_as_pending_for_ever(world: World) -> None:
+    inline = InlineBroker()
+    inline.runtime = world.runtime = replace(world.runtime, broker=inline)
+    world.put(A="1")
+    sync_id = world.sync()
+    created = world.state(sync_id).sync_status
+
+    for kind in (Kind.SYNC, Kind.REMOVE):
+        world.trigger(sync_id, kind)
+    world.trigger(sync_id, Kind.IMPORT, importBehavior="import-prioritize-source")
+
+    state = world.state(sync_id)
+    assert [created, state.sync_status, state.import_status, state.remove_status] == [Status.SUCCEEDED] * 4
+    world.delete(sync_id, remove_secrets=True)
+    assert not world.exists(sync_id)
 
 
 def test_a_paused_sync_cannot_be_triggered(world: World) -> None:
