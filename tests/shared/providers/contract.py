@@ -15,6 +15,7 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import httpx
@@ -32,6 +33,7 @@ from shared.errors import (
     Unavailable,
     Unreachable,
 )
+from shared.key_schema import KeySchema
 from shared.plan import Change, Create, Delete, Desired, Plan, Scope, Update, Written, build_plan
 from shared.providers.base import (
     Access,
@@ -71,6 +73,7 @@ class CallLimits:
     one_changed: int
     all_changed: int
     one_removed: int
+    all_removed: int
 
 
 @dataclass(frozen=True)
@@ -90,14 +93,18 @@ def fingerprint(value: SecretStr) -> str:
     return hashlib.sha256(value.get_secret_value().encode()).hexdigest()
 
 
-def synchronise(destination: Destination, values: Mapping[str, str], ledger: Ledger | None = None) -> Run:
-    """Make *destination* hold *values* and nothing else, as a run of the engine does. Updates *ledger*."""
+def synchronise(
+    destination: Destination, values: Mapping[str, str], ledger: Ledger | None = None, **scope: Any
+) -> Run:
+    """Make *destination* hold *values* and nothing else, as a run of the engine does. Updates *ledger*.
+
+    *scope* are parts of a ``Scope`` that narrow down what may be touched.
+    """
     known = {} if ledger is None else ledger
     wanted = [Desired(key, SecretStr(value), 1, key) for key, value in values.items()]
     existing = destination.pull().remotes
-    plan = build_plan(
-        wanted, existing, known, scope=Scope(refuses=destination.refuses), fingerprint=fingerprint
-    )
+    limits = Scope(refuses=destination.refuses, **scope)
+    plan = build_plan(wanted, existing, known, scope=limits, fingerprint=fingerprint)
     refused: dict[str, str] = {}
     for batch in batches(destination, plan):
         pushed = destination.push(batch)
@@ -333,7 +340,41 @@ class ProviderContract:
         assert run.plan.drift == ("ONE",)
         assert fake.places()[scene.place] == {"ONE": "first", "TWO": "second"}
 
+    def test_a_place_with_hundreds_of_keys_is_read_whole(
+        self, scene: Scene, destination: Destination, fake: FakeService
+    ) -> None:
+        keys = {f"KEY_{number:03}" for number in range(250)}
+        fake.seed(scene.place, dict.fromkeys(keys, "value"))
+
+        assert set(destination.pull().remotes) == keys
+
     # --- what must not change --------------------------------------------------------------------------
+
+    def test_keys_outside_the_key_schema_are_never_touched(
+        self, scene: Scene, destination: Destination, fake: FakeService
+    ) -> None:
+        fake.seed(scene.place, {"THEIRS": "1", "APP": "2"})
+        fake.forget_calls()
+        ledger: Ledger = {}
+        covers = partial(KeySchema.parse("APP_{{secretKey}}").matches, environment="production")
+
+        for wanted in ({"APP_ONE": "1", "APP_TWO": "2"}, {"APP_ONE": "changed"}, {}):
+            synchronise(destination, wanted, ledger, covers=covers)
+
+            assert fake.places()[scene.place] == {"THEIRS": "1", "APP": "2", **wanted}
+
+        assert not fake.was_ever_absent(scene.place, "THEIRS")
+
+    def test_nothing_is_deleted_where_deletion_is_disabled(
+        self, scene: Scene, destination: Destination, fake: FakeService
+    ) -> None:
+        fake.seed(scene.place, {"THEIRS": "1"})
+        ledger: Ledger = {}
+        synchronise(destination, {"ONE": "first", "TWO": "second"}, ledger, may_delete=False)
+
+        synchronise(destination, {"ONE": "changed"}, ledger, may_delete=False)
+
+        assert fake.places()[scene.place] == {"THEIRS": "1", "ONE": "changed", "TWO": "second"}
 
     def test_the_neighbours_stay_as_they_are(
         self, scene: Scene, destination: Destination, fake: FakeService
@@ -572,6 +613,11 @@ class ProviderContract:
         target = {key: value for key, value in hundred().items() if key != "KEY_050"}
 
         assert self._calls(destination, fake, target) <= self.call_limits.one_removed
+
+    def test_100_removed_keys_stay_below_their_limit(
+        self, destination: Destination, fake: FakeService
+    ) -> None:
+        assert self._calls(destination, fake, {}) <= self.call_limits.all_removed
 
     def _calls(self, destination: Destination, fake: FakeService, target: Mapping[str, str]) -> int:
         """Return how many calls it costs to turn the synchronised hundred keys into *target*."""

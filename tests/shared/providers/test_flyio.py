@@ -48,7 +48,9 @@ def new_fake() -> FakeFlyio:
 
 class FlyioContract(ProviderContract):
     provider_type = FlyioProvider
-    call_limits = CallLimits(first_sync=2, nothing_changed=1, one_changed=2, all_changed=2, one_removed=2)
+    call_limits = CallLimits(
+        first_sync=2, nothing_changed=1, one_changed=2, all_changed=2, one_removed=2, all_removed=2
+    )
 
 
 class TestFlyio(FlyioContract):

@@ -58,7 +58,9 @@ def new_fake(place: str) -> FakeNetlify:
 
 class NetlifyContract(ProviderContract):
     provider_type = NetlifyProvider
-    call_limits = CallLimits(first_sync=2, nothing_changed=1, one_changed=2, all_changed=101, one_removed=2)
+    call_limits = CallLimits(
+        first_sync=2, nothing_changed=1, one_changed=2, all_changed=101, one_removed=2, all_removed=101
+    )
     refuses_single_keys = True
 
     # A whole request answered with 400 or 422 is taken apart, see "refusals" below, and ends in no error.

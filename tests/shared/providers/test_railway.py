@@ -55,7 +55,9 @@ def new_fake() -> FakeRailway:
 
 class RailwayContract(ProviderContract):
     provider_type = RailwayProvider
-    call_limits = CallLimits(first_sync=2, nothing_changed=1, one_changed=2, all_changed=2, one_removed=2)
+    call_limits = CallLimits(
+        first_sync=2, nothing_changed=1, one_changed=2, all_changed=2, one_removed=2, all_removed=2
+    )
     missing_error = AccessDenied
 
 

@@ -90,7 +90,9 @@ class VercelContract(ProviderContract):
 
 
 class TestVercelProject(VercelContract):
-    call_limits = CallLimits(first_sync=2, nothing_changed=1, one_changed=2, all_changed=2, one_removed=2)
+    call_limits = CallLimits(
+        first_sync=2, nothing_changed=1, one_changed=2, all_changed=2, one_removed=2, all_removed=2
+    )
 
     @pytest.fixture
     def scene(self) -> Scene:
@@ -129,7 +131,9 @@ class TestVercelCustomEnvironment(TestVercelProject):
 
 class TestVercelTeam(VercelContract):
     # At most 50 variables go into one call here.
-    call_limits = CallLimits(first_sync=3, nothing_changed=1, one_changed=2, all_changed=3, one_removed=2)
+    call_limits = CallLimits(
+        first_sync=3, nothing_changed=1, one_changed=2, all_changed=3, one_removed=2, all_removed=3
+    )
     missing_error = AccessDenied
 
     @pytest.fixture
