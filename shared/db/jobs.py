@@ -256,11 +256,15 @@ class Concerned:
     connection_id: UUID
 
 
-def concerns(session: Session, job_id: UUID) -> Concerned | None:
-    """Return the sync of a job and the connection that sync uses now; None once the sync is gone."""
-    row = session.execute(
-        select(Sync.id, Sync.connection_id).join(Job, Job.sync_id == Sync.id).where(Job.id == job_id)
-    ).one_or_none()
+def concerns(session: Session, job_id: UUID, *, due_at: datetime | None = None) -> Concerned | None:
+    """Return the sync of a job and the connection that sync uses now; None once the sync is gone.
+
+    With *due_at* also None unless the job waits and its turn has come by then.
+    """
+    query = select(Sync.id, Sync.connection_id).join(Job, Job.sync_id == Sync.id).where(Job.id == job_id)
+    if due_at is not None:
+        query = query.where(Job.status == JobStatus.QUEUED, Job.run_after <= due_at)
+    row = session.execute(query).one_or_none()
     return Concerned(*row) if row else None
 
 

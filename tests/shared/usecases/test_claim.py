@@ -104,7 +104,7 @@ def test_a_claim_that_meets_a_change_of_connection_leaves_the_job_for_its_next_h
     job_id = queued(world)
     other = jobs.Concerned(world.sync_ids()[0], world.connect("other"))
     with monkeypatch.context() as patch:
-        patch.setattr("shared.db.jobs.concerns", lambda *_: other)
+        patch.setattr("shared.db.jobs.concerns", lambda *_, **__: other)
         assert claim(world.runtime, job_id) is None
 
     assert claim(world.runtime, job_id) is not None
@@ -119,6 +119,28 @@ def test_a_run_under_way_renews_its_lease_with_every_call(world: World) -> None:
     world.clock.advance(seconds=lease_seconds(world) - 1)
     sweep(world.runtime)
     running.hold()
+
+
+def test_every_call_begins_with_lease_enough_for_the_longest_one(world: World) -> None:
+    longest_call = 100
+    running = take(world, queued(world))
+
+    for _ in range(10):
+        world.clock.advance(seconds=lease_seconds(world) / 16)
+        running.hold()
+        with world.runtime.database.transaction() as session:
+            ends_at = session.get_one(Job, running.job_id).lease_expires_at
+        assert ends_at is not None
+        assert (ends_at - world.clock.now).total_seconds() >= longest_call
+
+
+def test_a_hint_that_comes_late_waits_for_no_lock(world: World) -> None:
+    job_id = queued(world)
+    take(world, job_id)
+
+    with world.runtime.database.snapshot() as session:
+        assert jobs.concerns(session, job_id) is not None
+        assert jobs.concerns(session, job_id, due_at=world.clock.now) is None
 
 
 def test_a_job_whose_worker_died_is_taken_over_by_another(world: World) -> None:
