@@ -15,11 +15,11 @@ from shared.usecases.tokens import Scope, create_token
 from tests.api.client import ApiClient
 from tests.api.keyway.conftest import SYNC, KeywayClient, connect
 from tests.fakes.flyio import FakeFlyio
-from tests.fakes.netlify import FakeNetlify, Site
+from tests.fakes.netlify import FakeNetlify
 from tests.fakes.oauth import CLIENT_ID, CLIENT_SECRET
 from tests.fakes.railway import FakeRailway, Token
 from tests.fakes.service import Fail, InProcess
-from tests.fakes.vercel import FakeVercel
+from tests.fakes.vercel import FakeProject, FakeVercel
 from tests.support import ManualClock
 
 CONNECTIONS = "/v1/integrations/connections"
@@ -331,16 +331,32 @@ def test_vercel_values_are_pulled_in_clear(keyway: KeywayClient, vault: object, 
     assert keyway.pull() == "A='in clear'"
 
 
+@pytest.mark.parametrize(
+    ("provider", "token", "ids"),
+    [
+        ("netlify", "demo-access-token", {"site-shop", "site-blog"}),
+        ("vercel", "demo-vercel-token", {"prj_1", "prj_2", "prj_3"}),
+        ("railway", "demo-account-token", {"prj-1", "prj-2"}),
+    ],
+)
 def test_every_page_of_a_listing_is_read(
-    keyway: KeywayClient, netlify: FakeNetlify, vercel: FakeVercel
+    keyway: KeywayClient,
+    netlify: FakeNetlify,
+    vercel: FakeVercel,
+    railway: FakeRailway,
+    provider: str,
+    token: str,
+    ids: set[str],
 ) -> None:
-    netlify.page_size = 1
-    netlify.add_site(Site("site-third", "third", "acc-1"))
-    row = connect(keyway, "netlify", "demo-access-token")
+    netlify.page_size = vercel.page_size = railway.page_size = 1
+    vercel.projects["prj_3"] = FakeProject("prj_3", "third", "team_1")
+    shop = railway.projects["prj-1"]
+    railway.projects["prj-2"] = replace(shop, id="prj-2")
+    row = connect(keyway, provider, token)
 
     found = keyway.data(keyway.get(f"{CONNECTIONS}/{row['id']}/projects"))["projects"]
 
-    assert {each["id"] for each in found} == {"site-shop", "site-blog", "site-third"}
+    assert {each["id"] for each in found} == ids
 
 
 # --- with a browser ------------------------------------------------------------------------------------

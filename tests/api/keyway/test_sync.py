@@ -1,4 +1,4 @@
-"""Syncs: what the original did wrong (W1 to W24) must not happen here."""
+"""Syncs over the wire of Keyway: what is written, what is left alone, and what the caller is told."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,9 +11,10 @@ from sqlalchemy import func, select
 
 from shared.db.jobs import Job
 from shared.db.syncs import Sync
+from shared.db.vault import Secret
 from shared.runtime import Runtime
 from shared.usecases.projects import create_project
-from tests.api.keyway.conftest import SYNC, KeywayClient
+from tests.api.keyway.conftest import SYNC, KeywayClient, connect
 from tests.fakes.railway import FakeRailway
 from tests.fakes.service import Fail
 from tests.support import InlineBroker, ManualClock
@@ -189,6 +190,23 @@ def test_an_empty_vault_wipes_no_destination(
     assert result["planHash"] == preview["planHash"]
 
 
+def test_a_secret_that_cannot_be_decrypted_deletes_no_copy(
+    keyway: KeywayClient, place: dict[str, str], railway: FakeRailway, runtime: Runtime
+) -> None:
+    keyway.push({"A": "1", "BROKEN": "1"})
+    push(keyway, place, allowDelete=True)
+    with runtime.database.transaction() as session:
+        session.query(Secret).filter(Secret.key == "BROKEN").update({"value": b"x" * 40})
+    railway.forget_calls()
+
+    result = push(keyway, place, allowDelete=True)
+
+    assert railway.writes == []
+    assert railway.variables[WEB] == {"A": "1", "BROKEN": "1"}
+    assert (result["status"], result["success"]) == ("failed", False)
+    assert "BROKEN: it cannot be decrypted" in result["error"]
+
+
 def test_the_plan_that_a_preview_showed_can_be_approved(
     keyway: KeywayClient, place: dict[str, str], railway: FakeRailway
 ) -> None:
@@ -343,6 +361,41 @@ def test_a_rate_limited_provider_is_asked_again_by_itself(
     assert result["status"] == "pending"
     assert "Attempt 1" in result["error"]
     assert railway.variables[WEB] == {"A": "1"}
+
+
+def test_every_sync_leaves_a_history_with_what_it_did(
+    keyway: KeywayClient, place: dict[str, str], railway: FakeRailway
+) -> None:
+    keyway.push({"A": "1"})
+    push(keyway, place)
+    railway.fail_next(Fail(400), where=lambda request: "variableCollectionUpsert" in request.body.decode())
+    keyway.push({"A": "2"})
+    sync_id = push(keyway, place)["syncId"]
+
+    jobs = keyway.get(f"/api/v1/secret-syncs/railway/{sync_id}/jobs").json()["jobs"]
+
+    assert [(job["status"], job["counts"]["created"]) for job in jobs] == [("failed", 0), ("succeeded", 1)]
+    assert "Railway answered 400" in jobs[0]["message"]
+
+
+def test_a_sync_goes_on_after_whoever_made_it_has_left(
+    app: FastAPI, keyway: KeywayClient, vault: UUID, railway: FakeRailway
+) -> None:
+    grants = [{"projectId": str(vault), "scopes": ["read", "write", "sync"]}]
+    made = keyway.post("/api/v1/tokens", {"name": "leaver", "grants": grants}).json()
+    leaver = KeywayClient(app, made["token"])
+    row = connect(leaver, "railway", "demo-account-token")
+    place = {"connectionId": row["id"], "projectId": "prj-1", "serviceId": "svc-web"}
+    leaver.push({"A": "1"})
+    push(leaver, place)
+    keyway.delete(f"/api/v1/tokens/{made['tokenData']['id']}")
+    keyway.push({"A": "2"})
+
+    result = push(keyway, place)
+
+    assert leaver.get("/v1/vaults").status_code == 401
+    assert result["success"] is True
+    assert railway.variables[WEB] == {"A": "2"}
 
 
 def test_two_vaults_do_not_fight_over_one_destination(
