@@ -364,10 +364,11 @@ def test_a_rate_limited_provider_is_asked_again_by_itself(
 
 
 def test_every_sync_leaves_a_history_with_what_it_did(
-    keyway: KeywayClient, place: dict[str, str], railway: FakeRailway
+    keyway: KeywayClient, place: dict[str, str], railway: FakeRailway, clock: ManualClock
 ) -> None:
     keyway.push({"A": "1"})
     push(keyway, place)
+    clock.advance(seconds=1)
     railway.fail_next(Fail(400), where=lambda request: "variableCollectionUpsert" in request.body.decode())
     keyway.push({"A": "2"})
     sync_id = push(keyway, place)["syncId"]
