@@ -111,6 +111,8 @@ class Skip:
 class Plan:
     """What a run will do. ``stamps`` are those of the unchanged keys.
 
+    Of the deletes, ``unmanaged`` are those that we did not write, and ``irretrievable`` those that nobody
+    could bring back.
     Holds values only inside ``SecretStr``; ``hash`` and the key names may be shown.
     """
 
@@ -123,6 +125,7 @@ class Plan:
     drift: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
     blanked: tuple[str, ...] = ()
+    unmanaged: tuple[str, ...] = ()
     irretrievable: tuple[str, ...] = ()
     hash: str = ""
 
@@ -144,7 +147,7 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Is there nothing to write?"""
-        return not (self.creates or self.updates or self.deletes)
+        return not self.changes
 
     @property
     def source_is_empty(self) -> bool:
@@ -240,6 +243,7 @@ class _Draft:
         self._skipped: list[Skip] = []
         self._drift: list[str] = []
         self._blanked: list[str] = []
+        self._unmanaged: list[str] = []
         self._irretrievable: list[str] = []
         self._digest = hashlib.sha256()
 
@@ -271,8 +275,10 @@ class _Draft:
             self._skipped.append(Skip(remote.key, kept, wanted=False))
             return
         self._deletes.append(Delete(remote.key, remote))
-        if remote.value is None and written is None:
-            self._irretrievable.append(remote.key)
+        if written is None:
+            self._unmanaged.append(remote.key)
+            if remote.value is None:
+                self._irretrievable.append(remote.key)
         self._record("delete", remote.key, self._state(remote))
 
     def finish(self, *, gone: tuple[str, ...]) -> Plan:
@@ -286,6 +292,7 @@ class _Draft:
             drift=tuple(self._drift),
             gone=gone,
             blanked=tuple(self._blanked),
+            unmanaged=tuple(self._unmanaged),
             irretrievable=tuple(self._irretrievable),
             hash=self._digest.hexdigest(),
         )
@@ -318,12 +325,18 @@ class _Draft:
             self._digest.update(f"{len(part)}:{part};".encode())
 
 
-def check_safety(plan: Plan, *, limit_percent: int, at_least: int = 10) -> None:
+#: So many keys may go without being asked about, whatever share of the destination they are …
+FEW = 10
+#: … and so many if some we did not write are among them: no vault remembers those.
+FEW_UNMANAGED = 5
+
+
+def check_safety(plan: Plan, *, limit_percent: int) -> None:
     """Raise ``PlanBlocked`` if *plan* removes or blanks more than a person should be surprised by.
 
     That is: everything; values that we did not write and cannot see, so that nobody could bring them back;
-    or more than *limit_percent* of the keys in scope and no fewer than *at_least*. A limit of 0 lets no
-    deletion pass.
+    or more than *limit_percent* of the keys in scope, unless they are few. A limit of 0 lets no deletion
+    pass.
     """
     lost = len(plan.lost)
     if plan.source_is_empty and plan.deletes:
@@ -334,7 +347,8 @@ def check_safety(plan: Plan, *, limit_percent: int, at_least: int = 10) -> None:
         )
     if lost > 1 and lost == plan.in_scope:
         raise _blocked(plan, "Every value that the destination holds would be lost:")
-    if lost >= (at_least if limit_percent else 1) and lost * 100 > plan.in_scope * limit_percent:
+    are_few = lost < FEW and len(plan.unmanaged) < FEW_UNMANAGED
+    if lost * 100 > plan.in_scope * limit_percent and not (are_few and limit_percent):
         raise _blocked(plan, f"More than {limit_percent} % of the destination's keys would be lost:")
 
 
