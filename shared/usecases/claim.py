@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -39,8 +40,12 @@ class Claim:
     job_options: dict[str, Any]
     attempt: int
     sync: Sync
-    options: SyncOptions
     connection: Connection
+
+    @cached_property
+    def options(self) -> SyncOptions:
+        """The sync's options. Options that cannot be read fail the run; the claim must not trip over them."""
+        return SyncOptions.model_validate(self.sync.sync_options)
 
     def hold(self) -> None:
         """Make sure that this run may make one more call, and that its lease outlives that call.
@@ -119,7 +124,6 @@ def _take(runtime: Runtime, session: Session, job_id: UUID) -> Claim | None:
         job_options=job.options,
         attempt=job.attempt,
         sync=sync,
-        options=SyncOptions.model_validate(sync.sync_options),
         connection=connection,
     )
 

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 
 import pytest
+from sqlalchemy import Update, update
 
 from shared import backoff
+from shared.db.connections import Connection
 from shared.db.jobs import JobStatus, Kind, Trigger
-from shared.db.syncs import Status
+from shared.db.syncs import Status, Sync
+from shared.db.vault import Project
 from shared.usecases.connections import get_connection
 from shared.usecases.run_job import run_job
 from tests.fakes.railway import Token
@@ -362,6 +365,30 @@ def test_a_fault_of_ours_fails_the_job_without_its_text(
     state = world.state(sync_id)
     assert state.sync_status == Status.FAILED
     assert state.last_sync_message == "An internal error (ZeroDivisionError) stopped this run; see the log."
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        update(Connection).values(credentials=b"x" * 60),
+        update(Project).values(data_key=b"x" * 60),
+        update(Sync).values(sync_options={"initialSyncBehavior": "overwrite-destination", "later": True}),
+        update(Sync).values(destination_config={"projectId": "prj-1", "later": True}),
+    ],
+    ids=["credentials", "data key", "options of a later version", "destination of a later version"],
+)
+def test_a_job_that_cannot_begin_fails_and_does_not_stay_pending(world: World, damage: Update) -> None:
+    world.put(A="1")
+    sync_id = world.sync()
+    with world.runtime.database.transaction() as session:
+        session.execute(damage)
+
+    world.work()
+
+    state = world.state(sync_id)
+    assert (state.sync_status, world.waiting()) == (Status.FAILED, 0)
+    assert state.last_sync_message
+    assert world.railway.writes == []
 
 
 # --- stopping a run ------------------------------------------------------------------------------------
