@@ -291,7 +291,7 @@ class TestWhatIsNotOurs:
 
 class TestAVariableOfSeveralEnvironments:
     @pytest.mark.parametrize("kind", ["encrypted", "sensitive", "plain"])
-    def test_it_is_not_given_another_value_and_the_reason_names_the_others(
+    def test_a_shared_variable_is_not_given_another_value_and_the_reason_names_the_others(
         self, fake: FakeVercel, destination: Destination, kind: str
     ) -> None:
         fake.add("prj_1", "KEY", "old", "production", "development", "env_qa", type=kind)
@@ -315,7 +315,7 @@ class TestAVariableOfSeveralEnvironments:
         assert fake.writes == []
         assert again.plan.is_empty
 
-    def test_deleting_it_takes_our_environment_away_and_leaves_the_others(
+    def test_deleting_a_shared_variable_takes_our_environment_away_and_leaves_the_others(
         self, fake: FakeVercel, destination: Destination
     ) -> None:
         fake.add("prj_1", "KEY", "old", "production", "development", "env_qa")

@@ -98,7 +98,7 @@ def test_a_key_that_the_source_does_not_have_is_deleted(world: World) -> None:
     assert world.held() == {"A": "1"}
 
 
-def test_deletion_can_be_disabled(world: World) -> None:
+def test_nothing_is_deleted_where_deletion_is_disabled(world: World) -> None:
     world.put(A="1", B="1")
     sync_id = world.sync(disableSecretDeletion=True)
     world.work()
