@@ -106,6 +106,11 @@ def expand(address: Address, vault: Vault) -> Expanded:
     value = vault.value(address)
     if value is None:
         raise Unresolvable("it does not exist")
+    return expand_value(value, address, vault)
+
+
+def expand_value(value: SecretStr, address: Address, vault: Vault) -> Expanded:
+    """Return *value*, as the secret at *address* has it or once had it, with its references replaced."""
     if not _REFERENCE.search(value.get_secret_value()):
         return Expanded(value)
     expansion = _Expansion(vault)

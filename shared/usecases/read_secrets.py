@@ -14,7 +14,7 @@ from shared.db import vault
 from shared.db.labels import NO_LABELS, Labels, labels_of
 from shared.db.vault import Environment, Folder, Secret
 from shared.errors import NotFound, SourceUnreadable
-from shared.references import Address, Unresolvable, expand
+from shared.references import Address, Unresolvable, expand_value
 from shared.runtime import Runtime
 from shared.usecases.places import Place, find_place
 from shared.usecases.source import VaultReader, open_comment, open_value
@@ -191,8 +191,8 @@ def _imports(reader: VaultReader, place: Place, detail: Detail) -> list[Imported
 def _view(reader: VaultReader, place: Place, secret: Secret, detail: Detail) -> SecretView:
     try:
         view = SecretView.of(secret, place, reader.data_key, hide_value=not detail.values)
-        if detail.values and detail.expand:
-            return _expanded(reader, view)
+        if view.value is not None and detail.expand:
+            return replace(view, value=_expanded(reader, view, view.value))
     except CryptoError:
         raise SourceUnreadable({secret.key: "it cannot be decrypted"}) from None
     except Unresolvable as error:
@@ -200,6 +200,6 @@ def _view(reader: VaultReader, place: Place, secret: Secret, detail: Detail) -> 
     return view
 
 
-def _expanded(reader: VaultReader, view: SecretView) -> SecretView:
-    value = expand(Address(view.environment, view.path, view.key), reader).value
-    return replace(view, value=value)
+def _expanded(reader: VaultReader, view: SecretView, value: SecretStr) -> SecretStr:
+    # Not what lies at that address now: this may be an earlier version.
+    return expand_value(value, Address(view.environment, view.path, view.key), reader).value

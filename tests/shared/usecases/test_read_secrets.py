@@ -45,6 +45,17 @@ def test_references_are_replaced_only_if_asked_for(world: World) -> None:
     assert values(listed(world, expand=True).secrets)["URL"] == "http://shop"
 
 
+def test_an_earlier_version_is_expanded_as_it_was(world: World) -> None:
+    world.put(HOST="shop", URL="http://${HOST}")
+    world.put(URL="https://${HOST}")
+
+    first = get_secret(
+        world.runtime, world.project_id, "production", "/", "URL", detail=Detail(expand=True), version=1
+    )
+
+    assert values([first]) == {"URL": "http://shop"}
+
+
 def test_imports_are_listed_with_the_winning_one_first(world: World) -> None:
     for name in ("one", "two"):
         world.folder(name)
