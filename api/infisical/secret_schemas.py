@@ -42,12 +42,15 @@ class SecretsQuery(SecretPlace):
     view_secret_value: QueryBool = True
     expand_secret_references: QueryBool = False
     include_imports: QueryBool = Field(False, alias="include_imports")
+    camel_include_imports: QueryBool = Field(
+        False, alias="includeImports", description="The same as `include_imports`."
+    )
 
     def detail(self) -> Detail:
         return Detail(
             values=self.view_secret_value,
             expand=self.expand_secret_references,
-            imports=self.include_imports,
+            imports=self.include_imports or self.camel_include_imports,
         )
 
 
@@ -159,9 +162,10 @@ class NewItem(New):
 
 class ChangedItem(Changed):
     secret_key: Key
+    secret_path: FolderPath | None = Field(None, description="Another folder than the request names.")
 
     def draft(self) -> Draft:
-        return self.draft_of(self.secret_key)
+        return replace(self.draft_of(self.secret_key), path=self.secret_path)
 
 
 class NamedItem(WireModel):
@@ -179,11 +183,24 @@ class ChangedSecrets(SecretPlace):
     """``mode`` says what to do with secrets that do not exist."""
 
     secrets: list[ChangedItem] = Batch
-    mode: Literal["failOnNotFound", "upsert"] = "failOnNotFound"
+    mode: Literal["failOnNotFound", "upsert", "ignore"] = "failOnNotFound"
 
 
 class NamedSecrets(SecretPlace):
     secrets: list[NamedItem] = Batch
+
+
+class MovedSecrets(ProjectReference):
+    """Which secrets leave which folder for which."""
+
+    source_environment: EnvironmentSlug
+    source_secret_path: FolderPath = ROOT
+    destination_environment: EnvironmentSlug
+    destination_secret_path: Annotated[str, Field(min_length=1, max_length=2048, examples=["/web"])] = ROOT
+    secret_ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)]
+    should_overwrite: StrictBool = Field(
+        False, description="Whether a secret of the same name there takes the moved value."
+    )
 
 
 # --- what is answered ----------------------------------------------------------------------------------
@@ -224,6 +241,11 @@ class OneSecret(WireModel):
 
 class Secrets(WireModel):
     secrets: list[SecretOut]
+
+
+class Moved(WireModel):
+    is_source_updated: bool = True
+    is_destination_updated: bool = True
 
 
 class SecretsAndImports(Secrets):

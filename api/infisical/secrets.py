@@ -12,6 +12,8 @@ from api.infisical.secret_schemas import (
     ChangedSecret,
     ChangedSecrets,
     ListQuery,
+    Moved,
+    MovedSecrets,
     NamedSecrets,
     NewSecret,
     NewSecrets,
@@ -28,6 +30,8 @@ from api.infisical.wire import new_router
 from shared.runtime import Runtime
 from shared.usecases import edit_secrets, read_secrets
 from shared.usecases.edit_secrets import Draft
+from shared.usecases.move_secrets import Spot
+from shared.usecases.move_secrets import move_secrets as move_secrets_usecase
 from shared.usecases.read_secrets import Detail, SecretView
 from shared.usecases.tokens import Caller, Scope
 
@@ -75,9 +79,12 @@ def create_secrets(body: NewSecrets, runtime: RuntimeOf, caller: CallerOf) -> Se
     operation_id="updateSecretsV3",
 )
 def update_secrets(body: ChangedSecrets, runtime: RuntimeOf, caller: CallerOf) -> Secrets:
-    """Change secrets of one folder, all or none. With the mode `upsert`, missing ones are created."""
+    """Change secrets of one environment, all or none. `upsert` creates what is missing, `ignore` skips it."""
     drafts = [item.draft() for item in body.secrets]
-    return _several(_update(runtime, caller, body, drafts, create_missing=body.mode == "upsert"))
+    create_missing, ignore_missing = body.mode == "upsert", body.mode == "ignore"
+    return _several(
+        _update(runtime, caller, body, drafts, create_missing=create_missing, ignore_missing=ignore_missing)
+    )
 
 
 @router.delete(f"{_V4}/batch", summary="Delete several secrets")
@@ -90,6 +97,30 @@ def update_secrets(body: ChangedSecrets, runtime: RuntimeOf, caller: CallerOf) -
 def delete_secrets(body: NamedSecrets, runtime: RuntimeOf, caller: CallerOf) -> Secrets:
     """Delete secrets of one folder, all or none."""
     return _several(_delete(runtime, caller, body, [item.secret_key for item in body.secrets]))
+
+
+@router.post(f"{_V4}/move", summary="Move secrets to another folder")
+@router.post(
+    "/v3/secrets/move",
+    summary="Move secrets to another folder",
+    deprecated=True,
+    operation_id="moveSecretsV3",
+)
+def move_secrets(body: MovedSecrets, runtime: RuntimeOf, caller: CallerOf) -> Moved:
+    """Move secrets with their versions to another folder of the project, all or none.
+
+    The syncs of both folders follow.
+    """
+    move_secrets_usecase(
+        runtime,
+        body.allowed(runtime, caller, Scope.WRITE),
+        set(body.secret_ids),
+        source=Spot(body.source_environment, body.source_secret_path),
+        destination=Spot(body.destination_environment, body.destination_secret_path),
+        overwrite=body.should_overwrite,
+        actor=caller.name,
+    )
+    return Moved()
 
 
 # --- one -----------------------------------------------------------------------------------------------
@@ -182,6 +213,7 @@ def _update(
     drafts: Sequence[Draft],
     *,
     create_missing: bool = False,
+    ignore_missing: bool = False,
 ) -> list[SecretView]:
     project_id = place.allowed(runtime, caller, Scope.WRITE)
     views = edit_secrets.update_secrets(
@@ -192,6 +224,7 @@ def _update(
         drafts,
         actor=caller.name,
         create_missing=create_missing,
+        ignore_missing=ignore_missing,
     )
     # A token that may only write must not learn a value by renaming its secret.
     return views if caller.may(Scope.READ, project_id) else [replace(view, value=None) for view in views]

@@ -69,12 +69,17 @@ def _slug_form(text: str) -> str:
 
 
 def _true_or_false(text: Any) -> Any:
-    match text:
+    # Python's clients write True and False.
+    match text.lower() if isinstance(text, str) else text:
         case "true" | True:
             return True
         case "false" | False:
             return False
     raise ValueError("Write true or false.")
+
+
+def _none_if_empty(text: Any) -> Any:
+    return None if text == "" else text
 
 
 Trimmed = StringConstraints(strip_whitespace=True)
@@ -84,6 +89,8 @@ EnvironmentSlug = Annotated[str, Field(min_length=1, max_length=64, examples=["p
 FolderPath = Annotated[str, Field(min_length=1, max_length=2048, examples=["/"])]
 #: Queries have booleans as texts.
 QueryBool = Annotated[bool, BeforeValidator(_true_or_false)]
+#: Some clients send a field that they leave out as an empty text.
+NoneIfEmpty = BeforeValidator(_none_if_empty)
 
 #: Which provider a path is about. Others than those listed are answered with 404.
 ProviderName = Annotated[str, Path(json_schema_extra={"enum": sorted(PROVIDERS)})]
@@ -102,10 +109,14 @@ class Page(WireModel):
 class ProjectReference(WireModel):
     """A project, by its id or its slug, in the new words of the wire or the old ones."""
 
-    project_id: UUID | None = None
-    workspace_id: UUID | None = Field(None, description="The old name of `projectId`.")
-    project_slug: str | None = Field(None, max_length=255)
-    workspace_slug: str | None = Field(None, max_length=255, description="The old name of `projectSlug`.")
+    project_id: Annotated[UUID | None, NoneIfEmpty] = None
+    workspace_id: Annotated[UUID | None, NoneIfEmpty] = Field(
+        None, description="The old name of `projectId`."
+    )
+    project_slug: Annotated[str | None, NoneIfEmpty] = Field(None, max_length=255)
+    workspace_slug: Annotated[str | None, NoneIfEmpty] = Field(
+        None, max_length=255, description="The old name of `projectSlug`."
+    )
 
     def allowed(self, runtime: Runtime, caller: Caller, scope: Scope) -> UUID:
         """Return the project's id. Raises ``Forbidden`` unless *caller* may do that there."""

@@ -233,6 +233,18 @@ def find_secret(session: Session, folder_id: UUID, key: str, *, for_update: bool
     return session.scalar(query.with_for_update() if for_update else query)
 
 
+def keys_by_id(session: Session, folder_id: UUID, secret_ids: Collection[UUID]) -> Sequence[str]:
+    """Return the keys of those secrets that lie in the folder. Nothing is locked: they may change."""
+    query = select(Secret.key).where(Secret.folder_id == folder_id, Secret.id.in_(secret_ids))
+    return session.scalars(query.order_by(Secret.key)).all()
+
+
+def list_versions(session: Session, secret_id: UUID) -> Sequence[SecretVersion]:
+    """Return what a secret was at each of its versions, the first one first."""
+    query = select(SecretVersion).where(SecretVersion.secret_id == secret_id)
+    return session.scalars(query.order_by(SecretVersion.version)).all()
+
+
 def find_version(session: Session, secret_id: UUID, version: int) -> SecretVersion | None:
     return session.get(SecretVersion, (secret_id, version))
 

@@ -5,7 +5,7 @@ the folder, an edit costs the same.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -19,7 +19,7 @@ from shared.db import change_events, labels, vault
 from shared.db.vault import Secret, SecretVersion
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.runtime import Runtime
-from shared.usecases.places import Place, find_place
+from shared.usecases.places import Place, find_place, normal_path
 from shared.usecases.read_secrets import SecretView, labelled
 from shared.usecases.source import open_comment, open_value
 
@@ -31,7 +31,10 @@ MAX_COMMENT_BYTES = 4_096
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A secret to create, or what to change of one. None leaves a part as it is."""
+    """A secret to create, or what to change of one. None leaves a part as it is.
+
+    With ``path``, a secret to change lies in another folder than the edit is about.
+    """
 
     key: str
     value: SecretStr | None = None
@@ -39,10 +42,11 @@ class Draft:
     new_key: str | None = None
     tag_ids: Collection[UUID] | None = None
     metadata: Mapping[str, str] | None = None
+    path: str | None = None
 
 
 @dataclass(frozen=True)
-class _Desk:
+class Desk:
     """Where one edit is made: the open transaction, the folder, its key, who and when."""
 
     session: Session
@@ -68,9 +72,9 @@ def create_secrets(
     """Create the secrets, all or none. Raises ``Conflict`` if one exists."""
     _check(drafts)
     with runtime.database.transaction() as session:
-        desk = _desk(runtime, session, project_id, environment, path, actor)
+        desk = open_desk(runtime, session, project_id, environment, path, actor)
         views = {draft.key: desk.view(_create(desk, draft)) for draft in _in_order(drafts)}
-        _note_change(desk, [draft.key for draft in drafts])
+        note_change(desk, [draft.key for draft in drafts])
         result = labelled(session, [views[draft.key] for draft in drafts])
     runtime.broker.send(Task.DISPATCH)
     return result
@@ -85,26 +89,50 @@ def update_secrets(
     *,
     actor: str,
     create_missing: bool = False,
+    ignore_missing: bool = False,
 ) -> list[SecretView]:
-    """Change the secrets, all or none. Raises ``NotFound`` if one is missing, unless *create_missing*.
+    """Change the secrets, all or none, and return them. What is not there raises ``NotFound``.
 
-    What equals the present state makes no new version and triggers nothing.
+    With *create_missing* it is created, with *ignore_missing* it is left out. What equals the present state
+    makes no new version and triggers nothing.
     """
+    drafts = [replace(draft, path=normal_path(draft.path or path)) for draft in drafts]
     _check(drafts)
+    views: dict[tuple[str | None, str], SecretView] = {}
+    touched = False
     with runtime.database.transaction() as session:
-        desk = _desk(runtime, session, project_id, environment, path, actor)
-        touched: list[str] = []
-        views = {}
-        for draft in _in_order(drafts):
-            secret, changed = _change_or_create(desk, draft, create_missing=create_missing)
-            touched += changed
-            views[draft.key] = desk.view(secret)
-        if touched:
-            _note_change(desk, touched)
-        result = labelled(session, [views[draft.key] for draft in drafts])
+        desks = [
+            open_desk(runtime, session, project_id, environment, folder or path, actor)
+            for folder in sorted({draft.path or path for draft in drafts})
+        ]
+        for desk in sorted(desks, key=lambda desk: desk.place.folder.id):
+            here = desk.place.folder.path
+            inside = [draft for draft in drafts if draft.path == here]
+            if ignore_missing:
+                inside = [draft for draft in _in_order(inside) if desk.find(draft.key) is not None]
+            edited, keys = _change_in(desk, inside, create_missing=create_missing)
+            views |= {(here, key): view for key, view in edited.items()}
+            touched = touched or bool(keys)
+        asked = [(draft.path, draft.key) for draft in drafts]
+        result = labelled(session, [views[each] for each in asked if each in views])
     if touched:
         runtime.broker.send(Task.DISPATCH)
     return result
+
+
+def _change_in(
+    desk: Desk, drafts: Sequence[Draft], *, create_missing: bool
+) -> tuple[dict[str, SecretView], list[str]]:
+    """Carry *drafts* out in one folder, and return its secrets by their keys in them, and what changed."""
+    views = {}
+    touched: list[str] = []
+    for draft in _in_order(drafts):
+        secret, changed = _change_or_create(desk, draft, create_missing=create_missing)
+        views[draft.key] = desk.view(secret)
+        touched += changed
+    if touched:
+        note_change(desk, touched)
+    return views, touched
 
 
 def _in_order(drafts: Sequence[Draft]) -> list[Draft]:
@@ -117,7 +145,7 @@ def delete_secrets(
 ) -> list[SecretView]:
     """Delete the secrets, all or none, and return what they were. Raises ``NotFound``."""
     with runtime.database.transaction() as session:
-        desk = _desk(runtime, session, project_id, environment, path, actor)
+        desk = open_desk(runtime, session, project_id, environment, path, actor)
         views = {}
         for key in sorted(keys):
             secret = _existing(desk, key)
@@ -125,7 +153,7 @@ def delete_secrets(
             views[key] = SecretView.of(secret, desk.place, desk.data_key, hide_value=True)
             session.delete(secret)
             session.flush()
-        _note_change(desk, keys)
+        note_change(desk, keys)
     runtime.broker.send(Task.DISPATCH)
     return [views[key] for key in keys]
 
@@ -146,7 +174,7 @@ def replace_secrets(
     """Make a folder hold exactly *drafts*: other secrets in it are deleted. All of it, or nothing."""
     _check(drafts)
     with runtime.database.transaction() as session:
-        desk = _desk(runtime, session, project_id, environment, path, actor)
+        desk = open_desk(runtime, session, project_id, environment, path, actor)
         present = {row.key for row in vault.list_secrets(session, desk.place.folder.id)}
         wanted = {draft.key: draft for draft in drafts}
         touched: list[str] = []
@@ -159,7 +187,7 @@ def replace_secrets(
                 touched.append(key)
         deleted = sorted(present - wanted.keys())
         if touched or deleted:
-            _note_change(desk, [*touched, *deleted])
+            note_change(desk, [*touched, *deleted])
     if touched or deleted:
         runtime.broker.send(Task.DISPATCH)
     return Replaced(
@@ -184,28 +212,28 @@ def put_secret(
     With *only_missing*, one that somebody created meanwhile stays as it is. For callers that edit many
     secrets as one step; they note the change event themselves.
     """
-    desk = _Desk(session, place, runtime.data_key(place.project.data_key), actor, runtime.clock())
+    desk = Desk(session, place, runtime.data_key(place.project.data_key), actor, runtime.clock())
     if only_missing and desk.find(draft.key) is not None:
         return False
     _, changed = _change_or_create(desk, draft, create_missing=True)
     return bool(changed)
 
 
-def _desk(
+def open_desk(
     runtime: Runtime, session: Session, project_id: UUID, environment: str, path: str, actor: str
-) -> _Desk:
+) -> Desk:
     place = find_place(session, project_id, environment, path, keep=True)
-    return _Desk(session, place, runtime.data_key(place.project.data_key), actor, runtime.clock())
+    return Desk(session, place, runtime.data_key(place.project.data_key), actor, runtime.clock())
 
 
-def _change_or_create(desk: _Desk, draft: Draft, *, create_missing: bool) -> tuple[Secret, list[str]]:
+def _change_or_create(desk: Desk, draft: Draft, *, create_missing: bool) -> tuple[Secret, list[str]]:
     """Carry *draft* out, and return the secret with the keys that changed by it."""
     if create_missing and desk.find(draft.key) is None:
         return _create(desk, draft), [draft.key]
-    return _change(desk, draft)
+    return change(desk, draft)
 
 
-def _create(desk: _Desk, draft: Draft) -> Secret:
+def _create(desk: Desk, draft: Draft) -> Secret:
     if desk.find(draft.key) is not None:
         raise Conflict(f"The folder '{desk.place.folder.path}' already has a secret '{draft.key}'.")
     secret = Secret(id=uuid4(), folder_id=desk.place.folder.id, key=draft.key, version=1, created_at=desk.now)
@@ -218,7 +246,7 @@ def _create(desk: _Desk, draft: Draft) -> Secret:
     return secret
 
 
-def _label(desk: _Desk, secret: Secret, draft: Draft) -> None:
+def _label(desk: Desk, secret: Secret, draft: Draft) -> None:
     """Give the secret the labels of *draft*. They go to no destination, so no sync follows."""
     if draft.tag_ids is not None:
         known = {tag.id for tag in labels.list_tags(desk.session, desk.place.project.id)}
@@ -230,7 +258,8 @@ def _label(desk: _Desk, secret: Secret, draft: Draft) -> None:
         labels.replace_metadata(desk.session, secret.id, draft.metadata)
 
 
-def _change(desk: _Desk, draft: Draft) -> tuple[Secret, list[str]]:
+def change(desk: Desk, draft: Draft) -> tuple[Secret, list[str]]:
+    """Carry *draft* out on a secret that exists, and return it with the keys that changed by it."""
     secret = _existing(desk, draft.key)
     _label(desk, secret, draft)
     before = _value_before(desk, secret, draft)
@@ -244,14 +273,19 @@ def _change(desk: _Desk, draft: Draft) -> tuple[Secret, list[str]]:
         return secret, []
     if renamed:
         _rename(desk, secret, draft.new_key or "")
+    new_version(desk, secret, value, comment)
+    return secret, sorted({draft.key, secret.key})
+
+
+def new_version(desk: Desk, secret: Secret, value: SecretStr, comment: SecretStr | None) -> None:
+    """Give *secret*, which lies at *desk*, this value and comment, and remember them as its next version."""
     secret.version += 1
     _write(desk, secret, value, comment)
     desk.session.flush()
     _keep_version(desk, secret, value)
-    return secret, sorted({draft.key, secret.key})
 
 
-def _value_before(desk: _Desk, secret: Secret, draft: Draft) -> SecretStr | None:
+def _value_before(desk: Desk, secret: Secret, draft: Draft) -> SecretStr | None:
     """Return the present value, or None if it cannot be decrypted and a new one replaces it anyway."""
     try:
         return open_value(secret, desk.place, desk.data_key)
@@ -261,19 +295,19 @@ def _value_before(desk: _Desk, secret: Secret, draft: Draft) -> SecretStr | None
         return None
 
 
-def _rename(desk: _Desk, secret: Secret, new_key: str) -> None:
+def _rename(desk: Desk, secret: Secret, new_key: str) -> None:
     if desk.find(new_key) is not None:
         raise Conflict(f"The folder '{desk.place.folder.path}' already has a secret '{new_key}'.")
     secret.key = new_key
 
 
-def _write(desk: _Desk, secret: Secret, value: SecretStr, comment: SecretStr | None) -> None:
+def _write(desk: Desk, secret: Secret, value: SecretStr, comment: SecretStr | None) -> None:
     """Seal value and comment to the key and version that *secret* has now."""
     secret.value = desk.data_key.seal(value, *value_place(*desk.address(), secret.key, secret.version))
     _write_comment(desk, secret, comment)
 
 
-def _write_comment(desk: _Desk, secret: Secret, comment: SecretStr | None) -> None:
+def _write_comment(desk: Desk, secret: Secret, comment: SecretStr | None) -> None:
     secret.updated_at = desk.now
     if comment is None:
         secret.comment = None
@@ -281,7 +315,7 @@ def _write_comment(desk: _Desk, secret: Secret, comment: SecretStr | None) -> No
         secret.comment = desk.data_key.seal(comment, *comment_place(*desk.address(), secret.key))
 
 
-def _keep_version(desk: _Desk, secret: Secret, value: SecretStr) -> None:
+def _keep_version(desk: Desk, secret: Secret, value: SecretStr) -> None:
     desk.session.add(
         SecretVersion(
             secret_id=secret.id,
@@ -295,14 +329,15 @@ def _keep_version(desk: _Desk, secret: Secret, value: SecretStr) -> None:
     vault.replace_references(desk.session, secret.id, references.folders_named(value))
 
 
-def _existing(desk: _Desk, key: str) -> Secret:
+def _existing(desk: Desk, key: str) -> Secret:
     secret = desk.find(key)
     if secret is None:
         raise NotFound(f"The folder '{desk.place.folder.path}' has no secret '{key}'.")
     return secret
 
 
-def _note_change(desk: _Desk, keys: Sequence[str]) -> None:
+def note_change(desk: Desk, keys: Sequence[str]) -> None:
+    """Let the syncs that show this folder follow, if the transaction succeeds."""
     place = desk.place
     change_events.record(
         desk.session, place.project.id, place.environment.slug, place.folder.path, keys, now=desk.now
@@ -315,8 +350,8 @@ def _note_change(desk: _Desk, keys: Sequence[str]) -> None:
 def _check(drafts: Sequence[Draft]) -> None:
     for draft in drafts:
         check_draft(draft)
-    keys = [draft.key for draft in drafts]
-    if len(set(keys)) < len(keys):
+    places = [(draft.path, draft.key) for draft in drafts]
+    if len(set(places)) < len(places):
         raise InvalidInput("A secret may be named only once in a batch.", field=("secrets",))
 
 

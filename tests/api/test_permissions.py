@@ -140,6 +140,7 @@ RULES: dict[str, Need] = {
         "/api/v3/secrets/batch/raw",
         {"POST ": Need.WRITE, "PATCH ": Need.WRITE, "DELETE ": Need.WRITE},
     ),
+    **_both("/api/v4/secrets", "/api/v3/secrets", {"POST /move": Need.WRITE}),
     f"POST {IN}/projects/{{project_id}}/tags": Need.WRITE,
     f"GET {IN}/projects/{{project_id}}/tags": Need.READ,
     f"DELETE {IN}/projects/{{project_id}}/tags/{{tag_id}}": Need.WRITE,

@@ -192,6 +192,49 @@ def test_a_batch_is_stored_whole_or_not_at_all(api: ApiClient, place: Body) -> N
     assert values(api, place) == {"A": "1"}
 
 
+def test_a_batch_may_skip_what_is_missing(api: ApiClient, place: Body, broker: RecordingBroker) -> None:
+    create(api, place, "A", "1")
+    both = batch({"secretKey": "A", "secretValue": "2"}, {"secretKey": "Z", "secretValue": "3"})
+    none = batch({"secretKey": "Z", "secretValue": "3"})
+
+    some = api.patch("/api/v4/secrets/batch", {**place, **both, "mode": "ignore"})
+    nothing = api.patch("/api/v4/secrets/batch", {**place, **none, "mode": "ignore"})
+
+    assert [each["secretKey"] for each in some.json()["secrets"]] == ["A"]
+    assert nothing.json() == {"secrets": []}
+    assert values(api, place) == {"A": "2"}
+    assert broker.tasks() == [Task.DISPATCH] * 2
+
+
+def test_a_batch_may_change_secrets_of_several_folders(api: ApiClient, place: Body) -> None:
+    api.post("/api/v2/folders", {**place, "name": "web"})
+    web = {**place, "secretPath": "/web"}
+    create(api, place, "A", "1")
+    create(api, web, "A", "1")
+    both = batch(
+        {"secretKey": "A", "secretValue": "in web", "secretPath": "/web/"},
+        {"secretKey": "A", "secretValue": "above"},
+    )
+
+    answer = api.patch("/api/v4/secrets/batch", {**place, **both})
+
+    assert [each["secretPath"] for each in answer.json()["secrets"]] == ["/web", "/"]
+    assert (values(api, place), values(api, web)) == ({"A": "above"}, {"A": "in web"})
+
+
+def test_a_batch_over_several_folders_is_stored_whole_or_not_at_all(api: ApiClient, place: Body) -> None:
+    api.post("/api/v2/folders", {**place, "name": "web"})
+    create(api, place, "A", "1")
+    change = {"secretKey": "A", "secretValue": "2"}
+
+    missing = api.patch("/api/v4/secrets/batch", {**place, **batch(change, {**change, "secretPath": "/web"})})
+    nowhere = api.patch("/api/v4/secrets/batch", {**place, **batch(change, {**change, "secretPath": "/no"})})
+    twice = api.patch("/api/v4/secrets/batch", {**place, **batch(change, {**change, "secretPath": "//"})})
+
+    assert (missing.status_code, nowhere.status_code, twice.status_code) == (404, 404, 400)
+    assert values(api, place) == {"A": "1"}
+
+
 def test_a_batch_may_create_what_is_missing(api: ApiClient, place: Body) -> None:
     create(api, place, "A", "1")
     both = batch({"secretKey": "A", "secretValue": "2"}, {"secretKey": "B", "secretValue": "3"})
@@ -200,6 +243,77 @@ def test_a_batch_may_create_what_is_missing(api: ApiClient, place: Body) -> None
 
     assert [each["version"] for each in answer.json()["secrets"]] == [2, 1]
     assert values(api, place) == {"A": "2", "B": "3"}
+
+
+# --- moving --------------------------------------------------------------------------------------------
+
+
+def moving(place: Body, *secrets: Body, **more: Any) -> Body:
+    """The request to move *secrets* from the root folder of production to its folder /web."""
+    return {
+        "projectId": place["projectId"],
+        "sourceEnvironment": "production",
+        "sourceSecretPath": "/",
+        "destinationEnvironment": "production",
+        "destinationSecretPath": "/web",
+        "secretIds": [secret["id"] for secret in secrets],
+        **more,
+    }
+
+
+@pytest.fixture
+def web(api: ApiClient, place: Body) -> Body:
+    """The folder /web of production."""
+    api.post("/api/v2/folders", {**place, "name": "web"})
+    return {**place, "secretPath": "/web"}
+
+
+@pytest.mark.parametrize("path", ["/api/v4/secrets/move", "/api/v3/secrets/move"])
+def test_secrets_are_moved_by_their_ids(api: ApiClient, place: Body, web: Body, path: str) -> None:
+    moved = create(api, place, "A", "1")
+    create(api, place, "B", "2")
+
+    answer = api.post(path, moving(place, moved, projectId="", projectSlug="shop"))
+
+    assert answer.json() == {"isSourceUpdated": True, "isDestinationUpdated": True}
+    assert (values(api, place), values(api, web)) == ({"B": "2"}, {"A": "1"})
+
+
+def test_a_moved_secret_takes_the_place_of_another_on_request(api: ApiClient, place: Body, web: Body) -> None:
+    moved = create(api, place, "A", "moved")
+    create(api, web, "A", "there")
+
+    refused = api.post("/api/v4/secrets/move", moving(place, moved))
+    assert refused.status_code == 400
+    assert values(api, web) == {"A": "there"}
+
+    api.post("/api/v4/secrets/move", moving(place, moved, shouldOverwrite=True))
+    assert (values(api, place), values(api, web)) == ({}, {"A": "moved"})
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"secretIds": []}, 422),
+        ({"secretIds": [UNKNOWN_ID]}, 404),
+        ({"secretIds": ["A"]}, 422),
+        ({"shouldOverwrite": "yes"}, 422),
+        ({"sourceEnvironment": "staging"}, 404),
+        ({"destinationEnvironment": "nowhere"}, 404),
+        ({"destinationSecretPath": "/nowhere"}, 404),
+        ({"destinationSecretPath": "/"}, 400),
+        ({"projectId": UNKNOWN_ID}, 404),
+    ],
+)
+def test_a_wrong_move_leaves_everything_where_it_is(
+    api: ApiClient, place: Body, web: Body, change: Body, status: int
+) -> None:
+    moved = create(api, place, "A", "1")
+
+    answer = api.post("/api/v4/secrets/move", {**moving(place, moved), **change})
+
+    assert answer.status_code == status, answer.text
+    assert (values(api, place), values(api, web)) == ({"A": "1"}, {})
 
 
 # --- older clients -------------------------------------------------------------------------------------
@@ -219,6 +333,27 @@ def test_the_old_paths_take_every_name_of_a_project(api: ApiClient, project_id: 
     assert changed.json()["secret"] == found.json()["secret"]
     assert listed.json() == {"secrets": [found.json()["secret"]], "imports": []}
     assert deleted.json()["secret"]["id"] == created.json()["secret"]["id"]
+
+
+def test_a_project_that_a_client_leaves_empty_was_not_named(api: ApiClient, project_id: UUID) -> None:
+    place = {"workspaceId": "", "workspaceSlug": "shop", "environment": "production"}
+
+    assert api.get("/api/v3/secrets/raw", **place).status_code == 200
+    assert api.get("/api/v3/secrets/raw", workspaceId="", environment="production").status_code == 400
+
+
+@pytest.mark.parametrize("text", ["true", "True"])
+@pytest.mark.parametrize("name", ["include_imports", "includeImports"])
+def test_imports_are_asked_for_in_either_spelling(
+    api: ApiClient, place: Body, web: Body, name: str, text: str
+) -> None:
+    create(api, web, "BELOW", "2")
+    imported = {"environment": "production", "path": "/web"}
+    api.post("/api/v2/secret-imports", {**place, "path": "/", "import": imported})
+
+    assert api.get("/api/v3/secrets/raw/BELOW", **place, **{name: text}).status_code == 200
+    [shown] = api.get("/api/v3/secrets/raw", **place, **{name: text}).json()["imports"]
+    assert [each["secretKey"] for each in shown["secrets"]] == ["BELOW"]
 
 
 # --- what is refused -----------------------------------------------------------------------------------
