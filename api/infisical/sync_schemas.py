@@ -97,6 +97,10 @@ class _AutoSync(WireModel):
         return {said for said in (self.is_auto_sync_enabled, self.is_enabled, nested) if said is not None}
 
 
+_PLAN_HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_RAILWAY = {"projectId": "prj-1", "environmentId": "env-production", "serviceId": "svc-web"}
+
+
 class NewSync(_AutoSync):
     name: SyncName = Field(examples=["shop-to-railway"])
     description: Description | None = None
@@ -105,9 +109,7 @@ class NewSync(_AutoSync):
     environment: EnvironmentSlug
     secret_path: FolderPath
     sync_options: SyncOptionsIn
-    destination_config: dict[str, Any] = Field(
-        examples=[{"projectId": "prj-1", "environmentId": "env-production", "serviceId": "svc-web"}]
-    )
+    destination_config: dict[str, Any] = Field(examples=[_RAILWAY])
 
     def draft(self, destination: str) -> SyncDraft:
         return SyncDraft(
@@ -174,7 +176,7 @@ class SyncRequest(WireModel):
     approve_plan: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
         None,
         description="The hash of a plan, as the preview shows it: apply it although it deletes much.",
-        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+        examples=[_PLAN_HASH],
     )
 
 
@@ -222,8 +224,8 @@ class ConnectionRef(WireModel):
 
 class EnvironmentRef(WireModel):
     id: UUID
-    name: str
-    slug: str
+    name: str = Field(examples=["Production"])
+    slug: str = Field(examples=["production"])
 
 
 class FolderRef(WireModel):
@@ -233,18 +235,18 @@ class FolderRef(WireModel):
 
 class SyncOut(Dated):
     id: UUID
-    name: str
+    name: str = Field(examples=["shop-to-railway"])
     description: str | None
     destination: str
     is_auto_sync_enabled: bool
     is_enabled: bool
-    is_paused: bool
+    is_paused: bool = Field(examples=[False])
     version: int
     project_id: UUID
     folder_id: UUID | None
     connection_id: UUID
-    destination_config: dict[str, Any]
-    sync_options: dict[str, Any]
+    destination_config: dict[str, Any] = Field(examples=[_RAILWAY])
+    sync_options: dict[str, Any] = Field(examples=[{"initialSyncBehavior": "overwrite-destination"}])
     sync_status: str | None
     last_sync_job_id: UUID | None
     last_sync_message: str | None
@@ -278,9 +280,24 @@ class DuplicateOut(WireModel):
 
 class Counts(WireModel):
     created: int
-    updated: int
-    deleted: int
-    unchanged: int
+    updated: int = Field(examples=[0])
+    deleted: int = Field(examples=[0])
+    unchanged: int = Field(examples=[41])
+
+
+class JobDetails(WireModel):
+    """What a job touched, by the names of keys. It never shows a value."""
+
+    imported: list[str] = Field([], description="Taken over into the vault.")
+    overwritten: list[str] = Field([], description="Of those, the ones the vault had another value of.")
+    created: list[str] = Field([], examples=[["DATABASE_URL"]])
+    updated: list[str] = Field([])
+    deleted: list[str] = Field([])
+    refused: dict[str, str] = Field({}, description="Wanted and not live, with the reason.")
+    kept: dict[str, str] = Field({}, description="Unwanted and left at the destination, with the reason.")
+    warnings: list[str] = Field([])
+    drift: list[str] = Field([], description="What somebody had changed at the destination.")
+    plan_hash: str | None = None
 
 
 class JobOut(WireModel):
@@ -290,9 +307,9 @@ class JobOut(WireModel):
     trigger: Trigger
     status: JobStatus
     message: str | None
-    attempt: int = Field(description="How many attempts failed.")
+    attempt: int = Field(description="How many attempts failed.", examples=[0])
     counts: Counts
-    details: dict[str, Any] = Field(description="Names of keys and reasons, never values.")
+    details: JobDetails
     created_at: datetime
     changed_at: datetime | None = Field(description="When the oldest edit was made that this job carries.")
     run_after: datetime = Field(description="When the next attempt is due.")
@@ -319,19 +336,19 @@ class SkipOut(WireModel):
 class PlanOut(WireModel):
     """What a run would do, by key names. It never shows a value."""
 
-    hash: str
-    creates: list[str]
-    updates: list[str]
-    deletes: list[str]
-    unchanged: int
-    skipped: list[SkipOut]
-    drift: list[str]
-    in_scope: int
+    hash: str = Field(description="What an approval names.", examples=[_PLAN_HASH])
+    creates: list[str] = Field(examples=[["DATABASE_URL"]])
+    updates: list[str] = Field(examples=[["API_KEY"]])
+    deletes: list[str] = Field(examples=[[]])
+    unchanged: int = Field(examples=[41])
+    skipped: list[SkipOut] = Field(examples=[[]])
+    drift: list[str] = Field(description="What somebody changed at the destination.", examples=[["API_KEY"]])
+    in_scope: int = Field(description="Of the keys there, how many it could lose.", examples=[42])
 
 
 class PreviewOut(WireModel):
     plan: PlanOut
-    warnings: list[str]
+    warnings: list[str] = Field(examples=[[]])
     blocked: str | None = Field(description="Why it would not be applied unless its hash is approved.")
 
 
@@ -378,7 +395,7 @@ def job_out(job: Job) -> JobOut:
             deleted=job.deleted_count,
             unchanged=job.unchanged_count,
         ),
-        details=job.details,
+        details=JobDetails.model_validate(job.details),
         created_at=job.created_at,
         changed_at=job.changed_at,
         run_after=job.run_after,
