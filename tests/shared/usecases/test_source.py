@@ -1,6 +1,10 @@
 """What a folder shows: its own secrets, its imports, its references."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
+from sqlalchemy import Engine, event
 
 from shared.errors import SourceUnreadable
 from shared.usecases.places import find_place
@@ -131,3 +135,29 @@ def test_a_secret_knows_its_version(world: World) -> None:
     world.put(A="2")
 
     assert read(world).secrets["A"].version == 2
+
+
+def test_a_folder_is_read_by_the_same_queries_however_many_secrets_it_holds(world: World) -> None:
+    for path, number in (("few", 1), ("many", 200)):
+        world.folder(path)
+        world.put(path=f"/{path}", **{f"KEY_{index}": "1" for index in range(number)})
+    statements: list[str] = []
+
+    with listening(world.runtime.database.engine, statements):
+        read(world, "/few")
+        for_few = len(statements)
+        read(world, "/many")
+
+    assert len(statements) == 2 * for_few
+
+
+@contextmanager
+def listening(engine: Engine, statements: list[str]) -> Iterator[None]:
+    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
