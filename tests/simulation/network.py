@@ -7,7 +7,8 @@ import httpx
 
 from tests.fakes.service import Drop, Fail, FakeService, Fault, NoAnswer, Reply, Request, Response
 from tests.simulation.kernel import Crash, Kernel
-from tests.simulation.promises import Edit, Watch
+from tests.simulation.promises import Watch
+from tests.simulation.runs import Edit
 
 #: Seconds a slow request, and its answer, may take. Together they stay within one call's time.
 SLOW = (5.0, 25.0)
@@ -90,7 +91,7 @@ def differences(
 ) -> list[Edit]:
     """Return what changed between two states of a service."""
     return [
-        Edit(service, place, key, after.get(place, {}).get(key), key in before.get(place, {}))
+        Edit(service, place, key, after.get(place, {}).get(key), before.get(place, {}).get(key))
         for place in sorted(before.keys() | after.keys())
         for key in sorted(before.get(place, {}).keys() | after.get(place, {}).keys())
         if before.get(place, {}).get(key) != after.get(place, {}).get(key)

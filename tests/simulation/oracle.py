@@ -5,9 +5,9 @@ moment of that run: nearly every promise follows from comparing writes with this
 """
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
 
@@ -16,16 +16,11 @@ from pydantic import SecretStr
 from shared.crypto import CryptoError, DataKey, Keyring, value_place
 from tests.simulation.database import rows
 from tests.simulation.targets import Target, by_key
+from tests.simulation.vault import Folder, Vault
 
-_REFERENCE = re.compile(r"\$\{([^}]+)\}")
 _KEY = "{{secretKey}}"
-
-#: Environment slug and folder path.
-Folder = tuple[str, str]
-
-
-class Unreadable(Exception):
-    """A secret has no value that could be sent anywhere."""
+#: What the name of a sync that stands for a left destination begins with is the name of the one that left.
+_LEFT = "-old-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +37,31 @@ class Intent:
     is_paused: bool
     is_auto: bool
     options: Mapping[str, Any]
+    environment: str
     source: Folder | None
-    desired: Mapping[str, str] | None
+    desired: Mapping[str, str] | None = None
     unreadable: frozenset[str] = frozenset()
 
-    def covers(self, key: str) -> bool:
-        """Does the key schema produce *key*?"""
-        prefix, suffix = str(self.options.get("keySchema", _KEY)).split(_KEY)
-        return key.startswith(prefix) and key.endswith(suffix) and len(key) > len(prefix + suffix)
+    def remote_key(self, key: str) -> str:
+        """Return what the destination calls the vault's *key*."""
+        return _KEY.join(self._around()).replace(_KEY, key)
+
+    def vault_key(self, remote_key: str) -> str | None:
+        """Return the vault's name for *remote_key*, None if the key schema cannot produce it."""
+        prefix, suffix = self._around()
+        fits = remote_key.startswith(prefix) and remote_key.endswith(suffix)
+        if not fits or len(remote_key) <= len(prefix + suffix):
+            return None
+        return remote_key[len(prefix) : len(remote_key) - len(suffix)]
+
+    def covers(self, remote_key: str) -> bool:
+        """Is that key of the destination in the scope of the sync: its key schema and its filters?"""
+        key = self.vault_key(remote_key)
+        return key is not None and self.lets_through(key)
+
+    def lets_through(self, key: str) -> bool:
+        """Do the filters let the vault's *key* through?"""
+        return not any(fnmatchcase(key, pattern) for pattern in self.options.get("excludeKeys", ()))
 
     @property
     def may_delete(self) -> bool:
@@ -59,30 +71,63 @@ class Intent:
     def deletes_unmanaged(self) -> bool:
         return bool(self.options.get("deleteUnmanaged", True))
 
+    @property
+    def is_recursive(self) -> bool:
+        return bool(self.options.get("recursive", False))
+
+    @property
+    def behavior(self) -> str:
+        """What its first run does with what it finds."""
+        return str(self.options["initialSyncBehavior"])
+
+    @property
+    def reconcile_mode(self) -> str:
+        return str(self.options.get("reconcileMode", "repair"))
+
+    @property
+    def deletion_limit(self) -> int:
+        return int(self.options.get("deletionLimitPercent", 30))
+
+    def _around(self) -> tuple[str, str]:
+        schema = str(self.options.get("keySchema", _KEY)).replace("{{environment}}", self.environment)
+        prefix, suffix = schema.split(_KEY)
+        return prefix, suffix
+
 
 @dataclass
 class Oracle:
-    """The history of what each sync wants. A deleted sync ends with None."""
+    """The history of what each sync wants. A deleted sync ends with None.
+
+    ``vaults`` are the last two states of the vault, the newer one last.
+    """
 
     keyring: Keyring
     commits: int = 0
     intents: dict[UUID, list[Intent | None]] = field(default_factory=dict)
     ended: dict[UUID, int] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
+    vaults: tuple[Vault, Vault] = field(default_factory=lambda: (Vault({}), Vault({})))
+    _forebears: dict[UUID, UUID] = field(default_factory=dict)
     _opened: dict[bytes, str | None] = field(default_factory=dict)
+    _versions: int = 0
     _data_key: DataKey | None = None
 
-    def look(self, *, by_a_worker: bool) -> None:
-        """Note what the commit that just happened changed. Workers change no wishes, they only end them."""
+    def look(self, *, by_a_worker: bool) -> bool:
+        """Note what the commit that just happened changed, and return whether the vault was looked at.
+
+        All that workers do to wishes is to import secrets, and to end syncs.
+        """
         self.commits += 1
-        if not by_a_worker:
-            vault = self._read_vault()
-            for row in rows("SELECT * FROM syncs"):
-                self._note(UUID(row["id"]), self._intent(row, vault))
+        versions = rows("SELECT count(*) FROM secret_versions")[0][0]
+        concerns_wishes = not by_a_worker or versions != self._versions
+        if concerns_wishes:
+            self._versions = versions
+            self._look_at_wishes()
         live = {UUID(row["id"]) for row in rows("SELECT id FROM syncs")}
         for sync_id in self.intents.keys() - live - self.ended.keys():
             self.intents[sync_id].append(None)
             self.ended[sync_id] = self.commits
+        return concerns_wishes
 
     def current(self, sync_id: UUID) -> Intent | None:
         """Return what the sync wants now; None if it is gone."""
@@ -100,6 +145,25 @@ class Oracle:
             return None
         return next((each for each in reversed(self.intents[sync_id]) if each and each.since <= commit), None)
 
+    def stay(self, sync_id: UUID, wish: Intent) -> list[Intent]:
+        """Return what the sync wanted from when it was pointed to the target of *wish* until it left."""
+        stay: list[Intent] = []
+        for each in self.intents[sync_id]:
+            if each is None or each.target != wish.target:
+                if wish in stay:
+                    break
+                stay = []
+            else:
+                stay.append(each)
+        return stay
+
+    def line(self, sync_id: UUID) -> Iterator[UUID]:
+        """Yield the sync and, if it stands for a destination that another one left, that one, and so on."""
+        found: UUID | None = sync_id
+        while found is not None:
+            yield found
+            found = self._forebears.get(found)
+
     def fingerprint(self, value: str) -> str:
         """Return what the ledger has for *value*."""
         if value not in self.fingerprints:
@@ -107,36 +171,48 @@ class Oracle:
             self.fingerprints[value] = self._data_key.fingerprint(SecretStr(value))
         return self.fingerprints[value]
 
-    # --- the source ------------------------------------------------------------------------------------
+    # --- the wishes ------------------------------------------------------------------------------------
+
+    def _look_at_wishes(self) -> None:
+        slugs = {row["id"]: row["slug"] for row in rows("SELECT id, slug FROM environments")}
+        vault = self._read_vault(slugs)
+        self.vaults = (self.vaults[1], vault)
+        found = rows("SELECT * FROM syncs")
+        names = {row["name"]: UUID(row["id"]) for row in found}
+        for row in found:
+            sync_id = UUID(row["id"])
+            former, is_left, _ = row["name"].rpartition(_LEFT)
+            if is_left and sync_id not in self.intents and former in names:
+                self._forebears[sync_id] = names[former]
+            self._note(sync_id, self._intent(row, vault, slugs))
 
     def _note(self, sync_id: UUID, intent: Intent) -> None:
         history = self.intents.setdefault(sync_id, [])
         if not history or history[-1] != replace(intent, since=history[-1].since if history[-1] else 0):
             history.append(intent)
 
-    def _intent(self, row: Any, vault: "Vault") -> Intent:
-        options = json.loads(row["sync_options"])
-        source = vault.folders.get(row["folder_id"])
+    def _intent(self, row: Any, vault: Vault, slugs: Mapping[str, str]) -> Intent:
         intent = Intent(
             since=self.commits,
             target=by_key()[row["destination_key"]],
             generation=row["generation"],
             is_paused=bool(row["is_paused"]),
             is_auto=bool(row["is_auto_sync_enabled"]),
-            options=options,
-            source=source,
-            desired=None,
+            options=json.loads(row["sync_options"]),
+            environment=slugs[row["environment_id"]],
+            source=vault.folders.get(row["folder_id"]),
         )
-        if source is None:
+        if intent.source is None:
             return intent
-        rendered, unreadable = vault.render(source)
+        rendered, unreadable = vault.render(intent.source, recursive=intent.is_recursive)
         if unreadable:
             return replace(intent, unreadable=frozenset(unreadable))
-        schema = str(options.get("keySchema", _KEY))
-        return replace(intent, desired={schema.replace(_KEY, key): text for key, text in rendered.items()})
+        shown = {intent.remote_key(key): text for key, text in rendered.items() if intent.lets_through(key)}
+        return replace(intent, desired=shown)
 
-    def _read_vault(self) -> "Vault":
-        slugs = {row["id"]: row["slug"] for row in rows("SELECT id, slug FROM environments")}
+    # --- the source ------------------------------------------------------------------------------------
+
+    def _read_vault(self, slugs: Mapping[str, str]) -> Vault:
         found = rows("SELECT id, environment_id, path FROM folders ORDER BY environment_id, path")
         vault = Vault({row["id"]: (slugs[row["environment_id"]], row["path"]) for row in found})
         ids = {row["id"]: (row["environment_id"], row["id"]) for row in found}
@@ -159,47 +235,3 @@ class Oracle:
             except CryptoError:
                 self._opened[sealed] = None
         return self._opened[sealed]
-
-
-@dataclass
-class Vault:
-    """All folders, what lies in them and what they import, values in plain; None is undecryptable."""
-
-    folders: dict[str, Folder]
-    secrets: dict[Folder, dict[str, str | None]] = field(default_factory=dict)
-    imports: dict[Folder, list[Folder]] = field(default_factory=dict)
-
-    def render(self, folder: Folder) -> tuple[dict[str, str], set[str]]:
-        """Return what *folder* shows, and the keys that cannot be shown."""
-        rendered, unreadable = {}, set()
-        for key, home in self._visible(folder, ()).items():
-            try:
-                rendered[key] = self._expand(home, key, ())
-            except Unreadable:
-                unreadable.add(key)
-        return rendered, unreadable
-
-    def _visible(self, folder: Folder, trail: tuple[Folder, ...]) -> dict[str, Folder]:
-        if folder in trail or folder not in self.folders.values():
-            return {}
-        shown: dict[str, Folder] = {}
-        for imported in self.imports.get(folder, []):
-            shown |= self._visible(imported, (*trail, folder))
-        return shown | dict.fromkeys(self.secrets.get(folder, {}), folder)
-
-    def _expand(self, folder: Folder, key: str, trail: tuple[tuple[Folder, str], ...]) -> str:
-        text = self.secrets.get(folder, {}).get(key)
-        if text is None or (folder, key) in trail:
-            raise Unreadable
-        return _REFERENCE.sub(
-            lambda found: self._refer(found[1], folder, found[0], (*trail, (folder, key))), text
-        )
-
-    def _refer(self, name: str, holder: Folder, text: str, trail: tuple[tuple[Folder, str], ...]) -> str:
-        *where, key = name.split(".")
-        folder = (where[0], "/" + "/".join(where[1:])) if where else holder
-        # A folder also shows what it imports.
-        home = self._visible(folder, ()).get(key, folder)
-        if not where and key not in self.secrets.get(home, {}):
-            return text
-        return self._expand(home, key, trail)

@@ -1,65 +1,20 @@
 """The promises, watched while things happen: every commit, every call, every change at a destination."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from tests.fakes.service import FakeService
+from tests.simulation.brake import Brake
 from tests.simulation.database import SimulatedDatabase, rows
+from tests.simulation.imports import Imports
 from tests.simulation.kernel import Kernel
 from tests.simulation.oracle import Intent, Oracle
+from tests.simulation.rights import Rights, remembered
+from tests.simulation.runs import Broken, Edit, Run, State
 from tests.simulation.targets import TARGETS, Target, by_key
-
-State = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A promise that was not kept, and how."""
-
-    promise: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.promise}: {self.what}"
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """What one call changed at one place. A value of None: the key is gone."""
-
-    service: str
-    place: str
-    key: str
-    value: str | None
-    was_there: bool
-
-    def __str__(self) -> str:
-        return f"{self.service}:{self.place} {self.key}={self.value}"
-
-
-@dataclass
-class Run:
-    """One attempt at a job, from its claim on. ``checked`` is the commit of its last look at the lease."""
-
-    job_id: UUID
-    sync_id: UUID
-    fence: int
-    kind: str
-    target: Target
-    generation: int
-    approved: bool
-    claimed: int
-    checked: int
-    holds: bool = True
-    may_call: bool = True
-    has_deleted: bool = False
-    excluded: set[int] = field(default_factory=set)
-    confirmed: set[tuple[str, str]] = field(default_factory=set)
-
-    def __str__(self) -> str:
-        return f"job {str(self.job_id)[:8]} (fence {self.fence}) to {self.target}"
 
 
 @dataclass
@@ -79,6 +34,11 @@ class Watch:
     _latest: dict[tuple[Target, str], int] = field(default_factory=dict)
     _wrote: dict[tuple[UUID, Target], set[str]] = field(default_factory=dict)
     _states: dict[Target, list[tuple[int, State]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rights = Rights(self.oracle)
+        self.brake = Brake(self.rights)
+        self.imports = Imports(self.oracle, self.rights, self.breaks)
 
     def breaks(self, promise: str, what: str) -> None:
         """Note that a promise was not kept. Only the first one counts: others follow from it."""
@@ -100,7 +60,8 @@ class Watch:
     def committed(self) -> None:
         """Look at what was committed just now."""
         name = self._who()
-        self.oracle.look(by_a_worker=name.startswith("worker"))
+        if self.oracle.look(by_a_worker=name.startswith("worker")):
+            self._wishes_changed(name)
         if name not in self._working:
             return
         job = next(iter(rows("SELECT * FROM jobs WHERE id = ?", self._working[name].hex)), None)
@@ -110,25 +71,43 @@ class Watch:
         if run is not None:
             self._follow(run, job)
 
+    def _wishes_changed(self, name: str) -> None:
+        self.rights.wishes_changed({target: self._held(target) for target in TARGETS})
+        run = self._runs.get(name)
+        if run is not None:
+            self.imports.check(run, list(self._seen_during(run)))
+
     def _note_claim(self, name: str, job: Any) -> None:
         job_id = UUID(job["id"])
         if job["status"] != "running" or job["fence"] <= self._fences.get(job_id, 0) or not job["sync_id"]:
             return
         self._fences[job_id] = job["fence"]
-        now = self.oracle.commits
-        self._runs[name] = Run(
+        self._runs[name] = self._run(job_id, UUID(job["sync_id"]), job)
+        self.kernel.note(f"claims {self._runs[name]}")
+
+    def _run(self, job_id: UUID, sync_id: UUID, job: Any) -> Run:
+        now, options, target = (
+            self.oracle.commits,
+            json.loads(job["options"]),
+            by_key()[job["destination_key"]],
+        )
+        wish = self.oracle.at(sync_id, now)
+        reports = wish is not None and wish.reconcile_mode == "report"
+        return Run(
             job_id=job_id,
-            sync_id=UUID(job["sync_id"]),
+            sync_id=sync_id,
             fence=job["fence"],
             kind=job["kind"],
-            target=by_key()[job["destination_key"]],
+            target=target,
             generation=job["generation"],
-            approved="approvePlan" in job["options"],
+            approved=options.get("approvePlan"),
+            only_reports=reports and job["trigger"] == "reconcile",
+            import_behavior=options.get("importBehavior") or first_import(sync_id, wish),
+            ours=remembered(sync_id, target),
             claimed=now,
             checked=now,
-            confirmed=self._confirmed(UUID(job["sync_id"]), job["destination_key"]),
+            confirmed=self._confirmed(sync_id, job["destination_key"]),
         )
-        self.kernel.note(f"claims {self._runs[name]}")
 
     def _follow(self, run: Run, job: Any) -> None:
         """Look at what the run's own transaction left behind."""
@@ -138,8 +117,13 @@ class Watch:
         if not held_before:
             return
         self._check_ledger(run)
-        if job is not None and job["status"] == "succeeded" and job["fence"] == run.fence:
+        if job is None or job["fence"] != run.fence:
+            return
+        if job["status"] == "succeeded":
             self._check_success(run)
+        plan_hash = asked_hash(job["message"])
+        if job["status"] == "failed" and plan_hash:
+            self.brake.note(run, plan_hash, self._window(run), self._seen_during(run))
 
     # --- calls -----------------------------------------------------------------------------------------
 
@@ -154,6 +138,8 @@ class Watch:
             self.breaks("R11", f"{run} sent a call without looking at its lease")
         run.may_call = False
         if is_write:
+            if run.only_reports or run.kind == "import":
+                self.breaks("a report and an import write nothing", f"{run} writes to its destination")
             self._check_right_to_write(run)
             self._writing[self._who()] = run
 
@@ -188,10 +174,11 @@ class Watch:
 
     def applied(self, edits: list[Edit]) -> None:
         """Look at what a call changed."""
+        run = self._runs.get(self._who())
+        found = list(self._seen_during(run)) if run and edits else []
         self.remember_states()
         if not edits:
             return
-        run = self._runs.get(self._who())
         self.kernel.note("changes " + ", ".join(map(str, edits)))
         if run is None:
             self.breaks("R2", f"{edits[0]} was changed outside of any run")
@@ -200,28 +187,29 @@ class Watch:
         elif run.kind == "remove":
             self._check_removal(run, edits)
         else:
-            self._check_sync(run, edits)
+            self._check_sync(run, edits, found)
 
     def remember_states(self) -> None:
         """Keep what the destinations hold now."""
         for target in TARGETS:
-            state = self.services[target.service].places()[target.place]
+            state = self._held(target)
             known = self._states.setdefault(target, [])
             if not known or known[-1][1] != state:
                 known.append((self.oracle.commits, dict(state)))
+                self.rights.state_changed(target, state)
+
+    def _held(self, target: Target) -> State:
+        return self.services[target.service].places()[target.place]
 
     def _check_removal(self, run: Run, edits: list[Edit]) -> None:
-        ours = self.managed(run.sync_id, run.target)
+        # What the ledger says, and that may only say what somebody wanted there.
+        ours = run.ours & self.rights.managed(run.sync_id, run.target)
         for edit in edits:
             if edit.value is not None or edit.key not in ours:
                 self.breaks("R2", f"{run} removes secrets and changed {edit}")
 
-    def _check_sync(self, run: Run, edits: list[Edit]) -> None:
-        window = [
-            each
-            for each in self.oracle.between(run.sync_id, run.claimed, self.oracle.commits)
-            if each.target == run.target
-        ]
+    def _check_sync(self, run: Run, edits: list[Edit], found: Sequence[State]) -> None:
+        window = self._window(run)
         before = [each for each in window if each.since not in run.excluded]
         fitting = [each for each in before if all(self._fits(run, each, edit) for edit in edits)]
         run.excluded |= {each.since for each in window if each not in fitting}
@@ -231,6 +219,7 @@ class Watch:
             self.breaks("R3", f"{run} mixed two states of its source: {', '.join(map(str, edits))}")
             return
         self._check_order(run, edits, fitting)
+        self._check_losses(run, [edit for edit in edits if edit.is_loss], fitting, found)
         self._wrote.setdefault((run.sync_id, run.target), set()).update(edit.key for edit in edits)
 
     def _check_order(self, run: Run, edits: list[Edit], fitting: list[Intent]) -> None:
@@ -242,35 +231,34 @@ class Watch:
                 self.breaks("R3", f"{run} wrote {edit} over something newer")
             self._latest[run.target, edit.key] = oldest
         run.has_deleted |= any(edit.value is None for edit in edits)
-        if run.has_deleted and not run.approved and not any(each.desired for each in fitting):
-            self.breaks("R14", f"{run} emptied its destination without anybody's approval")
+
+    def _check_losses(
+        self, run: Run, losses: list[Edit], fitting: list[Intent], found: Sequence[State]
+    ) -> None:
+        """Look at what the run lost first: later ones were part of the same plan."""
+        if not losses or run.has_lost:
+            return
+        run.has_lost = True
+        if not all(self.brake.blocks(run, wish, state) for wish in fitting for state in found):
+            return
+        if run.approved is None:
+            self.breaks("R14", f"{run} changed {losses[0]} without anybody's approval")
+        elif not {edit.key for edit in losses} <= self.brake.asked.get(run.approved, set()):
+            self.breaks("R14", f"{run} changed {losses[0]}, and another plan was approved")
 
     def _fits(self, run: Run, wish: Intent, edit: Edit) -> bool:
         """Is *edit* what a run would do that wants *wish*?"""
         if wish.desired is None:
             return False
         if edit.value is not None:
-            return wish.desired.get(edit.key) == edit.value
-        return edit.key not in wish.desired and self.may_delete(run.sync_id, wish, edit.key)
+            is_wanted = wish.desired.get(edit.key) == edit.value
+            return is_wanted and not (edit.value == "" and self.rights.blanks(run.sync_id, wish, edit.key))
+        return edit.key not in wish.desired and self.rights.may_delete(run.sync_id, wish, edit.key)
 
-    def may_delete(self, sync_id: UUID, wish: Intent, key: str) -> bool:
-        """May a sync that wants *wish* delete *key*, which its source does not have?"""
-        spared = not wish.deletes_unmanaged or wish.target.spares_hidden
-        is_ours = not spared or key in self.managed(sync_id, wish.target)
-        return wish.may_delete and wish.covers(key) and is_ours
-
-    def must_delete(self, sync_id: UUID, wish: Intent, key: str) -> bool:
-        """Has a sync that wants *wish* to delete *key*? Where it spares strangers, only what it remembers."""
-        if not self.may_delete(sync_id, wish, key):
-            return False
-        query = "SELECT 1 FROM ledger WHERE sync_id = ? AND destination_key = ? AND key = ?"
-        is_known = bool(rows(query, sync_id.hex, wish.target.key, key))
-        return is_known or (wish.deletes_unmanaged and not wish.target.spares_hidden)
-
-    def managed(self, sync_id: UUID, target: Target) -> set[str]:
-        """Return every key that the sync ever wanted at *target*."""
-        history = self.oracle.intents[sync_id]
-        return {key for each in history if each and each.target == target for key in each.desired or {}}
+    def _window(self, run: Run) -> list[Intent]:
+        """Return what the run's sync wanted at its destination at any moment since the claim."""
+        wishes = self.oracle.between(run.sync_id, run.claimed, self.oracle.commits)
+        return [each for each in wishes if each.target == run.target]
 
     def _explain(self, run: Run, window: list[Intent], edit: Edit) -> None:
         """Find the promise that *edit* breaks."""
@@ -282,10 +270,18 @@ class Watch:
             self.breaks("R8", f"{run} deleted {edit.key} although its source could not be read")
         if edit.value is None and all(edit.key in (each.desired or {}) for each in window):
             self.breaks("R7", f"{run} deleted {edit.key} although its source held it throughout")
+        if any(self._takes_what_was_there(run, each, edit) for each in window):
+            self.breaks("a first import keeps what was there", f"{run} changed {edit}, which it found")
         if edit.value is None and not any(self._fits(run, each, edit) for each in window):
             self.breaks("R2", f"{run} deleted {edit.key}, which it may not delete")
         if not any(self._fits(run, each, edit) for each in window):
             self.breaks("R3", f"{run} wrote {edit}, which its source did not hold during the run")
+
+    def _takes_what_was_there(self, run: Run, wish: Intent, edit: Edit) -> bool:
+        if edit.value is None:
+            is_stranger = edit.key not in self.rights.managed(run.sync_id, run.target)
+            return is_stranger and self.rights.was_there_first(run.sync_id, wish, edit.key)
+        return edit.value == "" and self.rights.blanks(run.sync_id, wish, edit.key)
 
     # --- what is recorded ------------------------------------------------------------------------------
 
@@ -308,13 +304,17 @@ class Watch:
         if run.kind == "remove":
             self._check_all_removed(run)
             return
-        window = self.oracle.between(run.sync_id, run.claimed, self.oracle.commits)
-        if not any(self._was_reached(run, wish) for wish in window):
+        window = self._window(run)
+        if run.import_behavior is not None:
+            self.imports.check_complete(run, window, list(self._seen_during(run)))
+        if run.kind == "sync" and not any(self._was_reached(run, wish) for wish in window):
             self.breaks("R16", f"{run} succeeded, but the destination never held what its source does")
 
     def _check_all_removed(self, run: Run) -> None:
-        for key in sorted(self._wrote.get((run.sync_id, run.target), ())):
-            if all(key in state for state in self._seen_during(run)) and key not in self.foreign(run):
+        line = self.oracle.line(run.sync_id)
+        wrote = {key for each in line for key in self._wrote.get((each, run.target), ())}
+        for key in sorted(wrote - self.rights.foreign(run.sync_id, run.target)):
+            if all(key in state for state in self._seen_during(run)):
                 self.breaks("R16", f"{run} removed its secrets, but {key} was there all the time")
 
     def _was_reached(self, run: Run, wish: Intent) -> bool:
@@ -323,19 +323,8 @@ class Watch:
         states = list(self._seen_during(run))
         held = all(any(state.get(key) == value for state in states) for key, value in wish.desired.items())
         always = set.intersection(*(set(state) for state in states))
-        left = always - wish.desired.keys() - self.foreign(run)
-        return held and not any(self.must_delete(run.sync_id, wish, key) for key in left)
-
-    def foreign(self, run: Run) -> set[str]:
-        """Return the keys that other syncs wrote at the run's destination, and still want there."""
-        query = "SELECT sync_id, key FROM ledger WHERE destination_key = ? AND sync_id <> ?"
-        found = rows(query, run.target.key, run.sync_id.hex)
-        wishes = {row["sync_id"]: self.oracle.current(UUID(row["sync_id"])) for row in found}
-        return {
-            row["key"]
-            for row in found
-            if (wish := wishes[row["sync_id"]]) and wish.target == run.target and wish.covers(row["key"])
-        }
+        left = always - wish.desired.keys() - self.rights.foreign(run.sync_id, run.target)
+        return held and not any(self.rights.must_delete(run.sync_id, wish, key) for key in left)
 
     def _seen_during(self, run: Run) -> Iterator[State]:
         """Yield every state that the destination was in since the run began."""
@@ -347,3 +336,16 @@ class Watch:
 
     def _who(self) -> str:
         return self.kernel.current.name if self.kernel.current else "-"
+
+
+def first_import(sync_id: UUID, wish: Intent | None) -> str | None:
+    """Return how a run of the sync begins with an import, None if it was at this destination before."""
+    row = rows("SELECT initialized_key, destination_key FROM syncs WHERE id = ?", sync_id.hex)[0]
+    if wish is None or row["initialized_key"] == row["destination_key"]:
+        return None
+    return None if wish.behavior == "overwrite-destination" else wish.behavior
+
+
+def asked_hash(message: str | None) -> str:
+    """Return the hash of the plan that *message* asks to approve, nothing if it asks for none."""
+    return (message or "").partition("approvePlan=")[2].split(".")[0]

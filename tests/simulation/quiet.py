@@ -1,7 +1,9 @@
 """The quiet after the storm, and the final look: has everything come right by itself?"""
 
+import json
 import sqlite3
 from collections import Counter
+from contextlib import suppress
 from uuid import UUID
 
 from shared.broker import Task
@@ -10,11 +12,14 @@ from shared.errors import InputError
 from shared.usecases import syncs
 from tests.simulation.database import rows
 from tests.simulation.oracle import Intent, Oracle
+from tests.simulation.promises import asked_hash
 from tests.simulation.targets import Target
 from tests.simulation.world import World
 
 #: Seconds that pass between two rounds of sweep and reconcile. A rate limit may have to run out: an hour.
 ROUNDS = (1, 400, 4000, 400)
+#: The round before which somebody changes destinations by hand once more, now that all is in line.
+MEDDLED = 1
 
 
 def settle(world: World) -> None:
@@ -22,8 +27,11 @@ def settle(world: World) -> None:
     world.kernel.note("it gets quiet")
     world.calm()
     world.people.renew_what_was_revoked()
-    for seconds in ROUNDS:
+    world.people.make_folders()
+    for number, seconds in enumerate(ROUNDS):
         world.kernel.clock.advance(seconds=seconds)
+        if number == MEDDLED and world.reconciles:
+            world.people.meddle()
         _operate(world)
         world.broker.send(Task.SWEEP)
         world.look_for_drift()
@@ -35,20 +43,43 @@ def _rest(world: World) -> None:
 
 
 def _operate(world: World) -> None:
-    """Do what waits for a person: approve blocked plans, and ask again for what failed."""
-    runtime = world.people.runtime
+    """Do what waits for a person."""
     for row in rows("SELECT * FROM syncs ORDER BY name"):
-        sync_id, message = UUID(row["id"]), row["last_sync_message"] or ""
         if row["remove_status"] == "failed":
-            world.kernel.note(f"asks again to delete {row['name']}")
-            syncs.delete_sync(runtime, row["destination"], sync_id, remove_secrets=True)
-        elif row["sync_status"] == "failed" and not row["is_paused"]:
-            world.people.discard_staged_changes()
-            approved = message.partition("approvePlan=")[2].split(".")[0]
-            if approved or not world.reconciles:
-                world.kernel.note(f"triggers {row['name']}, approving {approved or 'nothing'}")
-                options = {"approvePlan": approved} if approved else {}
-                syncs.trigger(runtime, row["destination"], sync_id, Kind.SYNC, options=options)
+            _ask_again_to_remove(world, row)
+        elif not row["is_paused"]:
+            _see_to(world, row)
+
+
+def _ask_again_to_remove(world: World, row: sqlite3.Row) -> None:
+    world.kernel.note(f"asks again to remove what {row['name']} wrote")
+    sync_id = UUID(row["id"])
+    with suppress(InputError):
+        if is_leaving(sync_id):
+            syncs.delete_sync(world.people.runtime, row["destination"], sync_id, remove_secrets=True)
+        else:
+            syncs.trigger(world.people.runtime, row["destination"], sync_id, Kind.REMOVE)
+
+
+def _see_to(world: World, row: sqlite3.Row) -> None:
+    """Approve what is blocked, and ask again for what failed or what no reconcile would mend."""
+    sync_id, mode = UUID(row["id"]), json.loads(row["sync_options"]).get("reconcileMode", "repair")
+    nobody_mends = mode != "repair" or not world.reconciles
+    was_emptied = (row["last_removed_at"] or "") > (row["last_synced_at"] or "")
+    plan_hash = asked_hash(row["last_sync_message"]) if row["sync_status"] == "failed" else ""
+    with suppress(InputError):
+        if plan_hash:
+            world.kernel.note(f"approves {plan_hash} of {row['name']}")
+            world.people.approve_plan(sync_id, row["destination"], plan_hash)
+        elif nobody_mends and (row["sync_status"] == "failed" or was_emptied or mode == "off"):
+            world.kernel.note(f"triggers {row['name']}")
+            syncs.trigger(world.people.runtime, row["destination"], sync_id, Kind.SYNC)
+
+
+def is_leaving(sync_id: UUID) -> bool:
+    """Is the sync to be deleted once its secrets are removed?"""
+    query = "SELECT options FROM jobs WHERE sync_id = ? AND kind = 'remove' ORDER BY created_at DESC LIMIT 1"
+    return any("deleteSync" in row["options"] for row in rows(query, sync_id.hex))
 
 
 # --- the final look ------------------------------------------------------------------------------------
@@ -91,7 +122,7 @@ def _look_at(world: World, row: sqlite3.Row) -> None:
     for column in ("sync_status", "import_status", "remove_status"):
         if row[column] in ("pending", "running"):
             breaks("R16", f"{told} stays {row[column]} ({column}) and nothing is queued")
-    if row["remove_status"] is not None:
+    if row["remove_status"] is not None and is_leaving(UUID(row["id"])):
         breaks("R16", f"{told} should be deleted: {row['last_remove_message']}")
     if wish.is_paused or not wish.is_auto:
         return
@@ -114,7 +145,9 @@ def _look_at_state(world: World, row: sqlite3.Row, wish: Intent, told: str) -> N
     desired = wish.desired or {}
     wrong = [key for key in desired if held.get(key) != desired[key]]
     left = [
-        key for key in held.keys() - desired.keys() if world.watch.must_delete(UUID(row["id"]), wish, key)
+        key
+        for key in held.keys() - desired.keys()
+        if world.watch.rights.must_delete(UUID(row["id"]), wish, key)
     ]
     if wrong or left:
         world.watch.breaks("R1", f"{told} has {held} instead of {dict(desired)}: {wrong}, {left}")

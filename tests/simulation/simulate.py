@@ -13,8 +13,9 @@ import structlog
 
 from shared.providers import http
 from tests.simulation.kernel import Kernel
-from tests.simulation.promises import Broken, Watch
+from tests.simulation.promises import Watch
 from tests.simulation.quiet import final_look, settle
+from tests.simulation.runs import Broken
 from tests.simulation.world import World, innermost
 
 

@@ -17,13 +17,23 @@ from tests.fakes.service import FakeService
 class Target:
     """A destination: the wire's ``config`` of what the emulator of ``service`` calls ``place``.
 
-    ``spares_hidden``: what people wrote there is hidden and so never deleted.
+    ``shows_values``: can they be read, and so be imported and compared?
     """
 
     service: str
     place: str
     config: Mapping[str, Any] = field(hash=False)
-    spares_hidden: bool = False
+    shows_values: bool = True
+
+    @property
+    def can_be_imported(self) -> bool:
+        """Can a sync be made that begins with an import? Single values may be hidden all the same."""
+        return self.service != "flyio"
+
+    @property
+    def spares_hidden(self) -> bool:
+        """Is what people wrote there hidden by their choice, and so never deleted?"""
+        return self.can_be_imported and not self.shows_values
 
     @property
     def key(self) -> str:
@@ -44,19 +54,23 @@ def _railway(environment: str, service: str) -> Target:
     return Target("railway", f"{environment}/{service}", config)
 
 
-def _netlify(site: str, context: str) -> Target:
-    config = {"accountId": "acc-1", "siteId": site, "context": context, "isSecret": True}
-    return Target("netlify", f"acc-1/{site}/{context}", config, spares_hidden=True)
+def _fly(app: str) -> Target:
+    return Target("flyio", app, {"appId": app}, shows_values=False)
+
+
+def _netlify(site: str, context: str, *, is_secret: bool) -> Target:
+    config = {"accountId": "acc-1", "siteId": site, "context": context, "isSecret": is_secret}
+    return Target("netlify", f"acc-1/{site}/{context}", config, shows_values=not is_secret)
 
 
 TARGETS = (
-    # One service of each environment: Railway stages the removals of a whole environment together.
+    # Two services of one environment: Railway stages the removals of both together.
     _railway("env-production", "svc-web"),
-    _railway("env-staging", "svc-worker"),
-    Target("flyio", "shop", {"appId": "shop"}),
-    Target("flyio", "shop-worker", {"appId": "shop-worker"}),
-    _netlify("site-shop", "production"),
-    _netlify("site-blog", "deploy-preview"),
+    _railway("env-production", "svc-worker"),
+    _fly("shop"),
+    _fly("shop-worker"),
+    _netlify("site-shop", "production", is_secret=True),
+    _netlify("site-blog", "deploy-preview", is_secret=False),
 )
 
 #: How each service is reached: the connection's method, its field, and a token that works.

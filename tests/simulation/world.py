@@ -15,7 +15,6 @@ from shared.crypto import Keyring
 from shared.errors import InputError
 from shared.runtime import Runtime
 from shared.usecases.dispatch import dispatch
-from shared.usecases.folders import create_folder
 from shared.usecases.projects import create_project
 from shared.usecases.prune import prune
 from shared.usecases.reconcile import reconcile_due
@@ -26,7 +25,7 @@ from tests.simulation.database import shared_database
 from tests.simulation.kernel import Kernel
 from tests.simulation.network import SimulatedNetwork
 from tests.simulation.oracle import Oracle
-from tests.simulation.people import FOLDERS, People
+from tests.simulation.people import People
 from tests.simulation.promises import Watch
 from tests.simulation.targets import TARGETS, create_services
 from tests.support import MASTER_KEY, make_settings
@@ -99,11 +98,6 @@ class World:
     def _settle_people(self) -> People:
         rng, runtime = self.kernel.rng, self.runtime("")
         project = create_project(runtime, "Web").project
-        for environment, path in FOLDERS:
-            if path != "/":
-                create_folder(
-                    runtime, project.id, environment=environment, parent_path="/", name=path.strip("/")
-                )
         people = People(
             self.kernel,
             runtime,
@@ -114,8 +108,9 @@ class World:
             targets=rng.sample(TARGETS, rng.choice((2, 3, len(TARGETS)))),
             causes_drift=self.reconciles,
         )
-        self.watch.remember_states()
         people.connect()
+        people.make_folders()
+        people.settle_in()
         for act in (people.fill, *[people.edit_secret] * 3, *[people.create_sync] * 5):
             with suppress(InputError):
                 act()

@@ -1,0 +1,98 @@
+"""Which keys a sync may delete, which it has to, and which are somebody else's."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from tests.simulation.database import rows
+from tests.simulation.oracle import Intent, Oracle
+from tests.simulation.runs import State
+from tests.simulation.targets import Target
+
+
+@dataclass
+class Rights:
+    """Follows from what syncs wanted, and from what was there when they were pointed to a destination."""
+
+    oracle: Oracle
+    _found: dict[tuple[UUID, int], dict[str, str]] = field(default_factory=dict)
+
+    # --- deleting --------------------------------------------------------------------------------------
+
+    def may_delete(self, sync_id: UUID, wish: Intent, key: str) -> bool:
+        """May a sync that wants *wish* delete *key*, which its source does not have?"""
+        if not (wish.may_delete and wish.covers(key)):
+            return False
+        if key in self.managed(sync_id, wish.target):
+            return True
+        is_spared = not wish.deletes_unmanaged or wish.target.spares_hidden
+        return not is_spared and not self.was_there_first(sync_id, wish, key)
+
+    def must_delete(self, sync_id: UUID, wish: Intent, key: str) -> bool:
+        """Has a sync that wants *wish* to delete *key*? Where it spares strangers, only what it remembers."""
+        if not self.may_delete(sync_id, wish, key):
+            return False
+        if key in remembered(sync_id, wish.target):
+            return True
+        is_spared = not wish.deletes_unmanaged or wish.target.spares_hidden
+        # What could not be imported stays. That may be more than we know of, never less.
+        could_not_import = rows("SELECT spared_keys FROM syncs WHERE id = ?", sync_id.hex)
+        return not is_spared and not any(f'"{key}"' in row["spared_keys"] for row in could_not_import)
+
+    def managed(self, sync_id: UUID, target: Target) -> set[str]:
+        """Return every key that the sync ever wanted at *target*."""
+        return {
+            key
+            for each in self.oracle.line(sync_id)
+            for wish in self.oracle.intents[each]
+            if wish and wish.target == target
+            for key in wish.desired or ()
+        }
+
+    def foreign(self, sync_id: UUID, target: Target) -> set[str]:
+        """Return the keys that other syncs wrote at *target*, and can still write there."""
+        query = "SELECT sync_id, key FROM ledger WHERE destination_key = ? AND sync_id <> ?"
+        found = rows(query, target.key, sync_id.hex)
+        wishes = {row["sync_id"]: self.oracle.current(UUID(row["sync_id"])) for row in found}
+        return {
+            row["key"]
+            for row in found
+            if (wish := wishes[row["sync_id"]]) and wish.target == target and wish.vault_key(row["key"])
+        }
+
+    # --- what was there first --------------------------------------------------------------------------
+
+    def was_there_first(self, sync_id: UUID, wish: Intent, key: str) -> bool:
+        """Is *key* what an importing sync found, and its source never had?"""
+        stay = self.oracle.stay(sync_id, wish)
+        imports = all(each.behavior != "overwrite-destination" and each.covers(key) for each in stay)
+        return imports and key in self._found.get((sync_id, stay[0].since), {})
+
+    def blanks(self, sync_id: UUID, wish: Intent, key: str) -> bool:
+        """Is an empty *key* a loss: an importing sync that lets the destination win found a value there?"""
+        stay = self.oracle.stay(sync_id, wish)
+        imports = all(each.behavior == "import-prioritize-destination" and each.covers(key) for each in stay)
+        found = self._found.get((sync_id, stay[0].since), {}).get(key)
+        return imports and bool(found) and not any((each.desired or {}).get(key) for each in stay)
+
+    def wishes_changed(self, states: dict[Target, State]) -> None:
+        """Remember what is there now for each sync that was just pointed to its destination."""
+        for sync_id, history in self.oracle.intents.items():
+            wish = history[-1]
+            if wish is not None and wish.since == self.oracle.commits:
+                began = self.oracle.stay(sync_id, wish)[0].since
+                if began == wish.since:
+                    self._found[sync_id, began] = dict(states[wish.target])
+
+    def state_changed(self, target: Target, state: State) -> None:
+        """Forget what is no longer there: whoever writes it again is not the first any more."""
+        for (sync_id, began), found in self._found.items():
+            wish = self.oracle.at(sync_id, began)
+            if wish is not None and wish.target == target:
+                for key in found.keys() - state.keys():
+                    del found[key]
+
+
+def remembered(sync_id: UUID, target: Target) -> frozenset[str]:
+    """Return the keys that the ledger says the sync wrote at *target*."""
+    query = "SELECT key FROM ledger WHERE sync_id = ? AND destination_key = ?"
+    return frozenset(row["key"] for row in rows(query, sync_id.hex, target.key))
