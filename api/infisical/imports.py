@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import Field
 
-from api.dependencies import CallerOf, RuntimeOf
+from api.dependencies import CallerOf, RuntimeOf, require_own
 from api.infisical.projects import EnvironmentOut
 from api.infisical.wire import (
     Dated,
@@ -16,6 +16,7 @@ from api.infisical.wire import (
     WireModel,
     new_router,
 )
+from shared.db.vault import Environment
 from shared.usecases import folders
 from shared.usecases.folders import ImportView
 from shared.usecases.tokens import Scope
@@ -42,17 +43,27 @@ class NewImport(ImportPlace):
     is_replication: Literal[False] = False
 
 
-class Position(WireModel):
-    position: Annotated[int, Field(ge=1, le=10_000, description="Counted from 1; the last import wins.")]
+class NewlyImported(WireModel):
+    """Which folder to show, or where among the others. What is not sent stays as it is."""
+
+    environment: EnvironmentSlug | None = None
+    path: FolderPath | None = None
+    position: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        None, description="Counted from 1; the last import wins.", examples=[1]
+    )
 
 
-class MovedImport(ImportPlace):
-    imported: Position = Field(alias="import")
+class ChangedImport(ImportPlace):
+    imported: NewlyImported = Field(alias="import")
+    is_replication: Literal[False] = False
 
 
 class ImportOut(Dated):
     id: UUID
+    project_id: UUID
     folder_id: UUID
+    environment: EnvironmentOut = Field(description="What it is imported into.")
+    secret_path: str
     import_path: str
     import_env: EnvironmentOut
     position: int
@@ -76,16 +87,23 @@ class Imports(WireModel):
 
 def import_out(view: ImportView) -> ImportOut:
     """Return the wire form of an import."""
-    row, environment = view.row, view.environment
+    row, importer = view.row, view.importer
     return ImportOut(
         id=row.id,
+        project_id=importer.environment.project_id,
         folder_id=row.folder_id,
+        environment=_environment(importer.environment),
+        secret_path=importer.folder.path,
         import_path=row.path,
-        import_env=EnvironmentOut(id=environment.id, name=environment.name, slug=environment.slug),
+        import_env=_environment(view.environment),
         position=row.position,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _environment(row: Environment) -> EnvironmentOut:
+    return EnvironmentOut(id=row.id, name=row.name, slug=row.slug)
 
 
 @router.post("/v2/secret-imports", summary="Import another folder")
@@ -121,18 +139,35 @@ def list_imports(place: Annotated[ImportPlace, Query()], runtime: RuntimeOf, cal
     )
 
 
-@router.patch("/v2/secret-imports/{import_id}", summary="Move an import")
-@router.patch(
-    "/v1/secret-imports/{import_id}", summary="Move an import", deprecated=True, operation_id="moveImportV1"
+@router.get("/v2/secret-imports/{import_id}", summary="Get an import")
+@router.get(
+    "/v1/secret-imports/{import_id}", summary="Get an import", deprecated=True, operation_id="getImportV1"
 )
-def move_import(import_id: UUID, body: MovedImport, runtime: RuntimeOf, caller: CallerOf) -> OneImport:
-    """Give an import another position; the others close up."""
-    view = folders.move_import(
+def get_import(import_id: UUID, runtime: RuntimeOf, caller: CallerOf) -> OneImport:
+    """Return an import by its id."""
+    view = folders.get_import(runtime, import_id)
+    project_id = view.importer.environment.project_id
+    require_own(caller, Scope.READ, project_id, what=f"import with the id {import_id}")
+    return OneImport(message="Successfully fetched secret import", secret_import=import_out(view))
+
+
+@router.patch("/v2/secret-imports/{import_id}", summary="Change an import")
+@router.patch(
+    "/v1/secret-imports/{import_id}",
+    summary="Change an import",
+    deprecated=True,
+    operation_id="updateImportV1",
+)
+def update_import(import_id: UUID, body: ChangedImport, runtime: RuntimeOf, caller: CallerOf) -> OneImport:
+    """Let an import show another folder, or give it another position; the others close up."""
+    view = folders.update_import(
         runtime,
         body.allowed(runtime, caller, Scope.WRITE),
         import_id,
         environment=body.environment,
         path=body.path,
+        imported_environment=body.imported.environment,
+        imported_path=body.imported.path,
         position=body.imported.position,
     )
     return OneImport(message="Successfully updated secret import", secret_import=import_out(view))

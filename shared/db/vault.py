@@ -173,6 +173,11 @@ def find_folder(session: Session, environment_id: UUID, path: str, *, keep: bool
     return session.scalar(query.with_for_update(read=True, key_share=True) if keep else query)
 
 
+def lock_folder(session: Session, folder_id: UUID) -> None:
+    """Let nobody else use the folder, or a folder below it that is being made, until the transaction ends."""
+    session.execute(select(Folder.id).where(Folder.id == folder_id).with_for_update())
+
+
 def find_folder_in_project(session: Session, project_id: UUID, environment: str, path: str) -> Folder | None:
     """Return the folder at *path* of the environment with the slug *environment*."""
     return session.scalar(
@@ -253,6 +258,12 @@ def list_imports(session: Session, folder_id: UUID) -> Sequence[SecretImport]:
     return session.scalars(
         select(SecretImport).where(SecretImport.folder_id == folder_id).order_by(SecretImport.position)
     ).all()
+
+
+def imports_of(session: Session, environment_id: UUID, paths: Collection[str]) -> Sequence[SecretImport]:
+    """Return the imports, wherever they are, that show one of these folders of the environment."""
+    query = select(SecretImport).where(SecretImport.environment_id == environment_id)
+    return session.scalars(query.where(SecretImport.path.in_(paths)).order_by(SecretImport.id)).all()
 
 
 def next_import_position(session: Session, folder_id: UUID) -> int:

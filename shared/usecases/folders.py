@@ -25,10 +25,11 @@ class FolderView:
 
 @dataclass(frozen=True, slots=True)
 class ImportView:
-    """An import and the environment it shows."""
+    """An import, the environment it shows, and the folder that imports, with its environment."""
 
     row: SecretImport
     environment: Environment
+    importer: FolderView
 
 
 def create_folder(
@@ -59,7 +60,7 @@ def _make_path(runtime: Runtime, session: Session, root: Place, path: str) -> Fo
     so_far = ""
     for name in path.strip("/").split("/"):
         so_far += f"/{name}"
-        folder = vault.find_folder(session, root.environment.id, so_far)
+        folder = vault.find_folder(session, root.environment.id, so_far, keep=True)
         if folder is None:
             folder = Folder(
                 id=uuid4(),
@@ -82,11 +83,72 @@ def get_folder(runtime: Runtime, folder_id: UUID) -> FolderView:
         return _view(session, folder_id)
 
 
-def list_folders(runtime: Runtime, project_id: UUID, *, environment: str, path: str) -> list[FolderView]:
-    """Return the folders directly below *path*."""
+def find_folder(runtime: Runtime, project_id: UUID, *, environment: str, path: str) -> FolderView:
+    """Return the folder at *path*. Raises ``NotFound``."""
     with runtime.database.snapshot() as session:
         place = find_place(session, project_id, environment, path)
-        return [FolderView(row, place.environment) for row in vault.list_folders(session, place.folder)]
+        return FolderView(place.folder, place.environment)
+
+
+def list_folders(
+    runtime: Runtime, project_id: UUID, *, environment: str, path: str, recursive: bool = False
+) -> list[FolderView]:
+    """Return the folders directly below *path*; with *recursive* all that are below it, by their paths."""
+    with runtime.database.snapshot() as session:
+        place = find_place(session, project_id, environment, path)
+        if recursive:
+            _, *rows = vault.list_subtree(session, place.folder)
+        else:
+            rows = list(vault.list_folders(session, place.folder))
+        return [FolderView(row, place.environment) for row in rows]
+
+
+def update_folder(
+    runtime: Runtime, folder_id: UUID, *, name: str | None = None, description: str | None = None
+) -> FolderView:
+    """Rename a folder, or describe it anew.
+
+    Syncs and imports of it and of those below it go on at the new path. A reference to the old one does
+    not: the jobs that show it fail, and say so.
+    """
+    with runtime.database.transaction() as session:
+        # Locked first: whoever makes a folder below it holds it, so none is made where it used to be.
+        vault.lock_folder(session, folder_id)
+        view = _view(session, folder_id)
+        renamed = name is not None and name != view.folder.name
+        if renamed:
+            _rename(runtime, session, view, name or "")
+        if description is not None:
+            view.folder.description = description
+        view.folder.updated_at = runtime.clock()
+    if renamed:
+        runtime.broker.send(Task.DISPATCH)
+    return view
+
+
+def _rename(runtime: Runtime, session: Session, view: FolderView, name: str) -> None:
+    folder, environment = view.folder, view.environment
+    if folder.path == ROOT:
+        raise InvalidInput("The root folder of an environment cannot be renamed.", field=("name",))
+    if not name or "/" in name:
+        raise InvalidInput("A folder needs a name without '/'.", field=("name",))
+    old = folder.path
+    new = normal_path(f"{old.rpartition('/')[0]}/{name}")
+    if vault.find_folder(session, environment.id, new) is not None:
+        raise Conflict(f"The environment '{environment.slug}' already has a folder '{new}'.")
+    folders = vault.list_subtree(session, folder)
+    imports = vault.imports_of(session, environment.id, [each.path for each in folders])
+    for each in folders:
+        # Whoever refers to the old path has to learn that there is nothing any more.
+        _note_change(runtime, session, environment, each)
+    for row in imports:
+        row.path = new + row.path.removeprefix(old)
+    for each in folders:
+        each.path = new + each.path.removeprefix(old)
+    folder.name = name
+    session.flush()
+    for each in folders:
+        _note_change(runtime, session, environment, each)
 
 
 def delete_folder(runtime: Runtime, folder_id: UUID) -> FolderView:
@@ -135,12 +197,8 @@ def create_import(
     with runtime.database.transaction() as session:
         place = find_place(session, project_id, environment, path)
         source = find_place(session, project_id, imported_environment, imported_path)
-        if source.folder.id == place.folder.id:
-            raise InvalidInput("A folder cannot import itself.", field=("import",))
+        _refuse_import(session, place, source)
         position = vault.next_import_position(session, place.folder.id)
-        known = {(row.environment_id, row.path) for row in vault.list_imports(session, place.folder.id)}
-        if (source.environment.id, source.folder.path) in known:
-            raise Conflict("This folder already imports that one.")
         row = SecretImport(
             id=uuid4(),
             folder_id=place.folder.id,
@@ -153,7 +211,16 @@ def create_import(
         session.add(row)
         _note_change(runtime, session, place.environment, place.folder)
     runtime.broker.send(Task.DISPATCH)
-    return ImportView(row, source.environment)
+    return ImportView(row, source.environment, FolderView(place.folder, place.environment))
+
+
+def get_import(runtime: Runtime, import_id: UUID) -> ImportView:
+    """Return an import by its id. Raises ``NotFound``."""
+    with runtime.database.snapshot() as session:
+        row = session.get(SecretImport, import_id)
+        if row is None:
+            raise NotFound(f"There is no import with the id {import_id}.")
+        return _import_view(session, row)
 
 
 def list_imports(runtime: Runtime, project_id: UUID, *, environment: str, path: str) -> Sequence[ImportView]:
@@ -163,22 +230,58 @@ def list_imports(runtime: Runtime, project_id: UUID, *, environment: str, path: 
         return [_import_view(session, row) for row in vault.list_imports(session, place.folder.id)]
 
 
-def move_import(
-    runtime: Runtime, project_id: UUID, import_id: UUID, *, environment: str, path: str, position: int
+def update_import(
+    runtime: Runtime,
+    project_id: UUID,
+    import_id: UUID,
+    *,
+    environment: str,
+    path: str,
+    imported_environment: str | None = None,
+    imported_path: str | None = None,
+    position: int | None = None,
 ) -> ImportView:
-    """Give an import another position, counted from 1; the others close up."""
+    """Let an import show another folder, or give it another position: counted from 1, the others close up."""
     with runtime.database.transaction() as session:
         place = find_place(session, project_id, environment, path)
         row = _find_import(session, place, import_id)
-        others = [other for other in vault.list_imports(session, place.folder.id) if other.id != row.id]
-        others.insert(max(0, position - 1), row)
-        for number, other in enumerate(others, start=1):
-            other.position = number
+        _retarget(session, place, row, imported_environment, imported_path)
+        if position is not None:
+            _reorder(session, row, position)
         row.updated_at = runtime.clock()
         _note_change(runtime, session, place.environment, place.folder)
         view = _import_view(session, row)
     runtime.broker.send(Task.DISPATCH)
     return view
+
+
+def _retarget(
+    session: Session, place: Place, row: SecretImport, environment: str | None, path: str | None
+) -> None:
+    before = session.get_one(Environment, row.environment_id)
+    wanted = (environment or before.slug, normal_path(path or row.path))
+    if wanted == (before.slug, row.path):
+        # The folder may be gone by now, and the import all the same only moved.
+        return
+    source = find_place(session, place.project.id, *wanted)
+    _refuse_import(session, place, source)
+    row.environment_id, row.path = source.environment.id, source.folder.path
+
+
+def _refuse_import(session: Session, place: Place, source: Place) -> None:
+    """Raise an error if *place* cannot import *source*, or does already."""
+    if source.folder.id == place.folder.id:
+        raise InvalidInput("A folder cannot import itself.", field=("import",))
+    known = {(row.environment_id, row.path) for row in vault.list_imports(session, place.folder.id)}
+    if (source.environment.id, source.folder.path) in known:
+        raise Conflict("This folder already imports that one.")
+
+
+def _reorder(session: Session, row: SecretImport, position: int) -> None:
+    others = [other for other in vault.list_imports(session, row.folder_id) if other.id != row.id]
+    others.insert(max(0, position - 1), row)
+    for number, other in enumerate(others, start=1):
+        other.position = number
 
 
 def delete_import(
@@ -211,7 +314,7 @@ def _view(session: Session, folder_id: UUID) -> FolderView:
 
 def _import_view(session: Session, row: SecretImport) -> ImportView:
     environment = session.get_one(Environment, row.environment_id)
-    return ImportView(row, environment)
+    return ImportView(row, environment, _view(session, row.folder_id))
 
 
 def _note_change(runtime: Runtime, session: Session, environment: Environment, folder: Folder) -> None:

@@ -76,6 +76,8 @@ class World:
             project_id=self.project,
             slug="shop",
             folder_id=self.folder,
+            environment="production",
+            path="web",
             import_id=self.imported,
             secret_id=self.secret,
             secret_name="KEY",

@@ -79,6 +79,68 @@ def test_a_wrong_folder_is_refused_and_not_stored(
     assert len(api.get("/api/v2/folders", **production).json()["folders"]) == 1
 
 
+def test_a_folder_is_renamed_and_described(api: ApiClient, production: dict[str, Any]) -> None:
+    folder = create(api, **production, path="/apps", name="web", description="of the shop")
+    # What clients of the wire send: they name the place again.
+    body = {**production, "path": "/apps", "name": "www", "description": "new"}
+
+    for version in ("v1", "v2"):
+        answer = api.patch(f"/api/{version}/folders/{folder['id']}", body)
+        assert answer.status_code == 200, answer.text
+
+    changed = answer.json()["folder"]
+    assert (changed["path"], changed["description"]) == ("/apps/www", "new")
+    assert api.get("/api/v4/secrets", **production, secretPath="/apps/web").status_code == 404
+
+
+@pytest.mark.parametrize(("name", "status"), [("", 422), ("a/b", 400), ("a b", 400), ("taken", 400)])
+def test_a_folder_is_not_renamed_to_what_is_no_name_or_taken(
+    api: ApiClient, production: dict[str, Any], name: str, status: int
+) -> None:
+    folder = create(api, **production, name="web")
+    create(api, **production, name="taken")
+
+    answer = api.patch(f"/api/v2/folders/{folder['id']}", {"name": name})
+
+    assert answer.status_code == status
+    assert api.get(f"/api/v2/folders/{folder['id']}").json()["folder"]["path"] == "/web"
+
+
+def test_all_folders_below_a_path_are_listed_on_request(api: ApiClient, production: dict[str, Any]) -> None:
+    create(api, **production, path="/apps/web", name="deep")
+
+    def listed(**query: str) -> list[tuple[str, str | None]]:
+        found = api.get("/api/v2/folders", **production, **query).json()["folders"]
+        return [(each["path"], each["relativePath"]) for each in found]
+
+    assert listed() == [("/apps", None)]
+    assert listed(recursive="False", path="/apps") == [("/apps/web", None)]
+    assert listed(recursive="true", path="/apps") == [("/apps/web", "/web"), ("/apps/web/deep", "/web/deep")]
+    assert listed(recursive="True")[0] == ("/apps", "/apps")
+
+
+def test_a_folder_is_found_by_its_path(api: ApiClient, production: dict[str, Any]) -> None:
+    folder = create(api, **production, path="/apps", name="web")
+    at = f"/api/v1/folders/{production['projectId']}/production"
+
+    assert api.get(f"{at}/%2Fapps%2Fweb").json() == {"folder": folder}
+    assert api.get(f"{at}/apps/web").json() == {"folder": folder}
+    assert api.get(f"{at}/%2F").json()["folder"]["path"] == "/"
+    assert api.get(f"{at}/%2Fnowhere").status_code == 404
+
+
+def test_a_folder_is_deleted_by_its_name(api: ApiClient, production: dict[str, Any]) -> None:
+    folder = create(api, **production, path="/apps", name="web")
+
+    unplaced = [api.delete("/api/v2/folders/web", body).status_code for body in (None, {}, {"path": "/apps"})]
+    elsewhere = api.delete("/api/v2/folders/web", {**production, "path": "/"})
+    deleted = api.delete("/api/v2/folders/web", {**production, "path": "/apps", "forceDelete": False})
+
+    assert (unplaced, elsewhere.status_code) == ([400, 400, 400], 404)
+    assert deleted.json()["folder"]["id"] == folder["id"]
+    assert api.get("/api/v2/folders", **production, path="/apps").json() == {"folders": []}
+
+
 def test_the_root_folder_stays(api: ApiClient, production: dict[str, Any]) -> None:
     root = create(api, **production, name="web")["parentId"]
 

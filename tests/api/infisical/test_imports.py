@@ -59,6 +59,37 @@ def test_an_import_can_be_removed(api: ApiClient, production: dict[str, Any]) ->
     assert listed(api, production) == []
 
 
+def test_an_import_is_found_by_its_id(api: ApiClient, production: dict[str, Any]) -> None:
+    created = create(api, production, "/first")
+
+    for version in ("v1", "v2"):
+        found = api.get(f"/api/{version}/secret-imports/{created['id']}").json()["secretImport"]
+        assert found == created
+    assert found["projectId"] == production["projectId"]
+    assert (found["environment"]["slug"], found["secretPath"]) == ("production", "/")
+    assert api.get(f"{IMPORTS}/{UNKNOWN_ID}").status_code == 404
+
+
+def test_an_import_can_show_another_folder_instead(api: ApiClient, production: dict[str, Any]) -> None:
+    created = create(api, production, "/first")
+    create(api, production, "/second")
+    api.post("/api/v2/folders", {**production, "name": "third"})
+
+    def show(path: str) -> int:
+        # Terraform sends no position.
+        body = {**production, "isReplication": False, "import": {"environment": "production", "path": path}}
+        return api.patch(f"{IMPORTS}/{created['id']}", body).status_code
+
+    assert [show("/first"), show("/third"), show("/second"), show("/nowhere"), show("/")] == [
+        200,
+        200,
+        400,
+        404,
+        400,
+    ]
+    assert listed(api, production) == ["/third", "/second"]
+
+
 def test_the_old_paths_and_names_are_taken(api: ApiClient, production: dict[str, Any]) -> None:
     old = {"workspaceId": production["projectId"], "environment": "production", "path": "/"}
 
@@ -90,7 +121,7 @@ def test_a_wrong_import_is_refused_and_not_stored(
     assert listed(api, production) == ["/second"]
 
 
-@pytest.mark.parametrize("position", [0, -1, "x", 2**63, None])
+@pytest.mark.parametrize("position", [0, -1, "x", 2**63])
 def test_a_wrong_position_is_refused(api: ApiClient, production: dict[str, Any], position: Any) -> None:
     created = create(api, production, "/first")
 

@@ -10,7 +10,7 @@ from shared.db.syncs import Status
 from shared.errors import NotFound
 from shared.usecases.dispatch import dispatch
 from shared.usecases.edit_secrets import Draft, update_secrets
-from shared.usecases.folders import delete_folder, delete_import, move_import
+from shared.usecases.folders import delete_folder, delete_import, update_import
 from tests.shared.usecases.world import ACTOR, World
 
 
@@ -173,7 +173,7 @@ def test_a_new_order_of_imports_is_a_change(world: World) -> None:
     world.show("/two")
     settled(world)
 
-    move_import(world.runtime, world.project_id, first, environment="production", path="/", position=2)
+    update_import(world.runtime, world.project_id, first, environment="production", path="/", position=2)
 
     world.work()
     assert world.held() == {"WHO": "one"}

@@ -1,12 +1,14 @@
 """Folders, and the imports by which one shows another's secrets."""
 
+from contextlib import suppress
+
 import pytest
 
 from shared.db.syncs import Status
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.usecases import folders
 from shared.usecases.projects import get_project
-from tests.shared.usecases.world import World
+from tests.shared.usecases.world import World, together
 
 
 def names(world: World, path: str = "/") -> list[str]:
@@ -84,13 +86,141 @@ def test_a_sync_whose_source_is_deleted_fails_at_once(world: World) -> None:
     assert world.held() == {"A": "1"}
 
 
+def test_a_renamed_folder_takes_what_lies_below_it_along(world: World) -> None:
+    folder_id = world.folder("app")
+    world.folder("deep", parent="/app")
+    world.folder("app-too")
+    world.put(path="/app/deep", A="1")
+
+    folders.update_folder(world.runtime, folder_id, name="web")
+
+    assert (names(world), names(world, "/web")) == (["app-too", "web"], ["deep"])
+    world.put(path="/web/deep", A="2")
+
+
+def test_syncs_and_imports_of_a_renamed_folder_go_on(world: World) -> None:
+    folder_id = world.folder("app")
+    world.folder("deep", parent="/app")
+    world.put(path="/app/deep", A="1")
+    world.show("/app/deep")
+    syncs = [world.sync("web", path="/app/deep"), world.sync("worker", service="svc-worker")]
+    world.work()
+
+    folders.update_folder(world.runtime, folder_id, name="web")
+    world.work()
+    world.put(path="/web/deep", A="2")
+    world.work()
+
+    assert [world.state(sync_id).sync_status for sync_id in syncs] == [Status.SUCCEEDED] * 2
+    assert (world.held("svc-web"), world.held("svc-worker")) == ({"A": "2"}, {"A": "2"})
+
+
+def test_a_reference_to_a_renamed_folder_fails_the_job_and_changes_nothing(world: World) -> None:
+    folder_id = world.folder("app")
+    world.put(path="/app", HOST="shop")
+    world.put(URL="http://${production.app.HOST}")
+    sync_id = world.sync()
+    world.work()
+
+    folders.update_folder(world.runtime, folder_id, name="web")
+    world.work()
+
+    assert world.state(sync_id).sync_status == Status.FAILED
+    assert "URL" in (world.state(sync_id).last_sync_message or "")
+    assert world.held() == {"URL": "http://shop"}
+
+    folders.update_folder(world.runtime, folder_id, name="app")
+    world.work()
+
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
+
+
+def test_an_edit_that_was_not_dispatched_before_a_rename_is_not_forgotten(world: World) -> None:
+    folder_id = world.folder("app")
+    world.put(path="/app", A="1")
+    world.sync(path="/app")
+    world.work()
+
+    world.put(path="/app", A="2")
+    folders.update_folder(world.runtime, folder_id, name="web")
+    world.work()
+
+    assert world.held() == {"A": "2"}
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "taken"])
+def test_a_folder_is_not_renamed_to_what_is_no_name_or_taken(world: World, name: str) -> None:
+    folder_id = world.folder("app")
+    world.folder("taken")
+
+    with pytest.raises((Conflict, InvalidInput)):
+        folders.update_folder(world.runtime, folder_id, name=name)
+
+    assert names(world) == ["app", "taken"]
+
+
+def test_the_root_folder_keeps_its_name(world: World) -> None:
+    folder_id = folders.get_folder(world.runtime, world.folder("app")).folder.parent_id
+    assert folder_id is not None
+
+    with pytest.raises(InvalidInput, match="root folder"):
+        folders.update_folder(world.runtime, folder_id, name="trunk")
+
+
+def test_a_folder_made_below_another_while_that_is_renamed_is_found(world: World) -> None:
+    folder_id = world.folder("app")
+
+    # One of them may be refused because the other one was there first.
+    def rename() -> None:
+        for name in ("web", "app") * 3:
+            with suppress(Conflict):
+                folders.update_folder(world.runtime, folder_id, name=name)
+
+    def fill() -> None:
+        for number in range(6):
+            with suppress(Conflict):
+                world.folder(f"below-{number}", parent="/app")
+
+    together([rename, fill])
+
+    every = folders.list_folders(
+        world.runtime, world.project_id, environment="production", path="/", recursive=True
+    )
+    by_id = {view.folder.id: view.folder for view in every}
+    for folder in by_id.values():
+        above = by_id.get(folder.parent_id) if folder.parent_id else None
+        assert folder.path == f"{above.path if above else ''}/{folder.name}"
+
+
+def test_an_import_can_show_another_folder_instead(world: World) -> None:
+    for name in ("one", "two"):
+        world.folder(name)
+        world.put(path=f"/{name}", WHO=name)
+    import_id = world.show("/one")
+    world.sync()
+    world.work()
+
+    folders.update_import(
+        world.runtime,
+        world.project_id,
+        import_id,
+        environment="production",
+        path="/",
+        imported_path="/two",
+    )
+    world.work()
+
+    assert shown(world) == [("/two", 1)]
+    assert world.held() == {"WHO": "two"}
+
+
 def test_imports_keep_their_order_and_close_up_when_one_is_moved(world: World) -> None:
     for name in ("one", "two", "three"):
         world.folder(name)
     ids = [world.show(f"/{name}") for name in ("one", "two", "three")]
     assert shown(world) == [("/one", 1), ("/two", 2), ("/three", 3)]
 
-    folders.move_import(
+    folders.update_import(
         world.runtime, world.project_id, ids[0], environment="production", path="/", position=3
     )
 
