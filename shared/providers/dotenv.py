@@ -174,8 +174,9 @@ def quoted(value: str) -> str:
     """Write *value* on one line, so that the common readers of .env files find the same value again."""
     if re.fullmatch(r"[A-Za-z0-9_@%+,./:=-]*", value):
         return value
-    # Nothing is expanded inside single quotes, but readers disagree about a backslash there.
-    if not re.search(r"['\\\r\n]", value):
+    # Nothing is expanded inside single quotes. Only of two backslashes, or of one before a quote, some
+    # readers make one; and inside double quotes some take off none.
+    if not re.search(r"['\r\n]|\\\\|\\$", value):
         return f"'{value}'"
     return f'"{value.translate(_TO_DOUBLE)}"'
 

@@ -1,7 +1,8 @@
 """A vault's secrets as Keyway's clients exchange them: whole environments, as the text of a .env file.
 
 Those clients read that text line by line, take one pair of quotes off and undo no escape. So every value is
-written on one line; and a value that comes back just as they would have read it is the one they were given.
+written on one line, if possible so that they and proper readers of .env files find the same; and a value that
+comes back just as they would have read it is the one they were given.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from shared.errors import InvalidInput, NotFound
-from shared.providers.dotenv import quoted
+from shared.providers.dotenv import EnvText, quoted
 from shared.runtime import Runtime
 from shared.usecases import read_secrets
 from shared.usecases.edit_secrets import Draft, Replaced, replace_secrets
@@ -33,7 +34,7 @@ def env_text(
     if not views:
         raise NotFound(f"No secrets found in environment '{environment}'.")
     end = None if limit is None else offset + limit
-    return "\n".join(f"{view.key}={quoted(_open(view))}" for view in views[offset:end])
+    return "\n".join(f"{view.key}={on_a_line(_open(view))}" for view in views[offset:end])
 
 
 def push(
@@ -84,8 +85,25 @@ def _meant(sent: SecretStr, present: SecretView | None) -> SecretStr | None:
 
 def as_read_by_lines(value: str) -> str:
     """Return what a client takes *value* for when it reads our text line by line."""
-    text = quoted(value)
-    return text[1:-1] if text[:1] in ("'", '"') else text
+    return _without_quotes(on_a_line(value))
+
+
+def on_a_line(value: str) -> str:
+    """Write *value* on one line. Where some way of writing is read alike by all, it is that one."""
+    usual = quoted(value)
+    if "\n" in value or "\r" in value:
+        return usual
+    alike = (text for text in (usual, f"'{value}'", value) if _is_read_alike(text, value))
+    return next(alike, usual)
+
+
+def _is_read_alike(text: str, value: str) -> bool:
+    return _without_quotes(text) == value and EnvText.parse(f"KEY={text}").values == {"KEY": value}
+
+
+def _without_quotes(text: str) -> str:
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1] if is_quoted else text
 
 
 def _open(view: SecretView) -> str:

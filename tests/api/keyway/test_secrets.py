@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.providers.dotenv import EnvText, quoted
+from shared.providers.dotenv import EnvText
 from shared.runtime import Runtime
 from shared.usecases import read_secrets
-from shared.usecases.keyway.secrets import as_read_by_lines
+from shared.usecases.keyway.secrets import as_read_by_lines, on_a_line
 from shared.usecases.read_secrets import Detail
 from tests.api.keyway.conftest import PUSHED, KeywayClient
 
@@ -112,11 +112,34 @@ def test_a_proper_reader_of_env_files_finds_the_value(keyway: KeywayClient, vaul
     assert EnvText.parse(keyway.pull()).values == {"VALUE": value}
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "C:\\new\\table",
+        "\\\\server\\share",
+        r"^\d+$",
+        '{"key": "-----BEGIN-----\\nabc"}',
+        'say \\"hi\\"',
+        'it\'s "quoted"',
+        "two words",
+    ],
+)
+def test_keyway_run_and_a_proper_reader_find_the_same_value(
+    keyway: KeywayClient, vault: UUID, value: str
+) -> None:
+    keyway.push({"VALUE": value})
+
+    text = keyway.pull()
+
+    assert read_by_lines(text) == EnvText.parse(text).values == {"VALUE": value}
+
+
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0")))
 def test_every_value_is_one_line_that_comes_back(value: str) -> None:
-    line = f"KEY={quoted(value)}"
+    line = f"KEY={on_a_line(value)}"
 
     assert read_by_lines(line) == {"KEY": as_read_by_lines(value)}
+    assert EnvText.parse(line).values == {"KEY": value}
 
 
 def test_a_key_that_reads_as_a_comment_is_not_deleted_by_an_echo(keyway: KeywayClient, vault: UUID) -> None:

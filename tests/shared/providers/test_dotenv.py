@@ -178,6 +178,11 @@ class TestText:
     def test_values_that_others_would_expand_stand_in_single_quotes(self) -> None:
         assert quoted("$HOME ${OTHER} `date`") == "'$HOME ${OTHER} `date`'"
 
+    def test_backslashes_stand_in_single_quotes_where_all_readers_leave_them(self) -> None:
+        assert quoted(r"^\d+ \n") == r"'^\d+ \n'"
+        assert quoted("a\\\\b") == r'"a\\\\b"'
+        assert quoted("C:\\") == r'"C:\\"'
+
     def test_a_value_of_several_lines_is_written_on_one(self) -> None:
         assert quoted("a\nb\r\n") == r'"a\nb\r\n"'
 
