@@ -10,14 +10,16 @@ from uuid import UUID
 
 from shared.db import syncs, vault
 from shared.db.jobs import Job, JobStatus, Kind
-from shared.db.syncs import Sync
+from shared.db.syncs import Sync, destination_key
 from shared.db.vault import ROOT
 from shared.errors import Conflict
 from shared.runtime import Runtime
 from shared.sync_options import InitialBehavior, SyncOptions
 from shared.usecases.keyway.locate import Direction, Order, Target
 from shared.usecases.keyway.targets import is_ours, sync_name
-from shared.usecases.syncs import SyncChanges, SyncDraft, create_sync, trigger, update_sync
+from shared.usecases.syncs import SyncChanges, SyncDraft, create_sync, parse_config, trigger, update_sync
+
+_SERVICE_FIELDS = frozenset({"serviceId", "serviceName"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ def result_of(runtime: Runtime, ticket: Ticket) -> Result:
     """Return what became of a job so far."""
     with runtime.database.snapshot() as session:
         job = session.get(Job, ticket.job_id)
-    if job is None:
+        sync = session.get(Sync, ticket.sync_id)
+    if job is None or sync is None:
         return Result("failed", ticket, error="The sync was deleted before it was finished.")
     result = _counted(job, ticket)
     if job.status in (JobStatus.QUEUED, JobStatus.RUNNING):
@@ -84,7 +87,14 @@ def result_of(runtime: Runtime, ticket: Ticket) -> Result:
     if job.status == JobStatus.SUCCEEDED:
         return replace(result, status="success")
     changed = result.created + result.updated + result.deleted
-    return replace(result, status="partial" if changed else "failed", error=job.message)
+    return replace(result, status="partial" if changed else "failed", error=_reason(job, sync))
+
+
+def _reason(job: Job, sync: Sync) -> str | None:
+    """Return why *job* failed, for people at Keyway's command line: it shows no more, and sends no hash."""
+    if job.message is None or "approvePlan" not in job.message:
+        return job.message
+    return f"{job.message} At a command line: keytide syncs approve {sync.name}"
 
 
 def _counted(job: Job, ticket: Ticket) -> Result:
@@ -126,7 +136,7 @@ def find_sync_of(runtime: Runtime, target: Target) -> Sync | None:
 
 def _ensure(runtime: Runtime, target: Target, order: Order) -> Sync:
     """Return the sync between the two places, with the options that *order* needs."""
-    known = find_sync_of(runtime, target)
+    known = find_sync_of(runtime, target) or _completed_link(runtime, target, order)
     if known is None:
         # Somebody may be making it in this very moment.
         with suppress(Conflict):
@@ -135,6 +145,37 @@ def _ensure(runtime: Runtime, target: Target, order: Order) -> Sync:
     if known is None:
         return create_sync(runtime, draft_for(target, order)).sync
     return _adapted(runtime, target, known, order)
+
+
+def _completed_link(runtime: Runtime, target: Target, order: Order) -> Sync | None:
+    """Point a link of the project, not used yet, at the service of *target*; None if there is no such link.
+
+    Keyway's command line leaves the service out of a link, and means the one that it names to sync.
+    """
+    linked = _unused_link(runtime, target)
+    if linked is None:
+        return None
+    draft = draft_for(target, order)
+    changes = SyncChanges(
+        name=draft.name,
+        connection_id=draft.connection_id,
+        destination_config=draft.destination_config,
+        sync_options=draft.sync_options,
+    )
+    return update_sync(runtime, linked.destination, linked.id, changes).sync
+
+
+def _unused_link(runtime: Runtime, target: Target) -> Sync | None:
+    """Return the sync that was made for the whole project of *target* and has written nothing yet."""
+    if "serviceId" not in target.config:
+        return None
+    project = {key: value for key, value in target.config.items() if key not in _SERVICE_FIELDS}
+    app = target.connection.app
+    with runtime.database.snapshot() as session:
+        place = vault.find_folder_in_project(session, target.member.project.id, target.environment, ROOT)
+        found = syncs.syncs_at(session, destination_key(app, parse_config(app, project).identity()))
+    unused = (sync for sync in found if is_ours(sync) and not (sync.sync_status or sync.import_status))
+    return next((sync for sync in unused if place is not None and sync.folder_id == place.id), None)
 
 
 def draft_for(target: Target, order: Order) -> SyncDraft:

@@ -100,6 +100,37 @@ def test_sync_by_hand_the_first_time(
     assert [again[key] for key in ("toCreate", "toUpdate", "toDelete")] == [[], [], []]
 
 
+def test_a_link_without_the_service_becomes_the_sync_of_the_service(
+    keyway: KeywayClient, place: dict[str, str]
+) -> None:
+    keyway.push({"A": "1"})
+    options = {key: place[key] for key in ("connectionId", "projectId")}
+    places = {"keywayEnvironment": "production", "providerEnvironment": "production"}
+
+    linked = call(keyway, "POST", f"{SYNC}/link", {**options, **places})["link"]
+    result = call(keyway, "POST", SYNC, {**place, **places, "direction": "push", "allowDelete": False})
+    shared = call(keyway, "POST", SYNC, {**options, **places, "direction": "push", "allowDelete": False})
+    again = call(keyway, "POST", SYNC, {**place, **places, "direction": "push", "allowDelete": False})
+
+    assert linked["serviceId"] is None
+    assert (result["syncId"], again["syncId"]) == (linked["id"], linked["id"])
+    assert shared["syncId"] != linked["id"]
+    found = call(keyway, "GET", "/v1/vaults/owner/repo")["syncs"]
+    assert sorted(each["serviceId"] or "" for each in found) == ["", "svc-web"]
+
+
+def test_a_shared_destination_that_was_written_stays_beside_that_of_a_service(
+    keyway: KeywayClient, place: dict[str, str]
+) -> None:
+    keyway.push({"A": "1"})
+    places = {"keywayEnvironment": "production", "providerEnvironment": "production", "direction": "push"}
+
+    shared = call(keyway, "POST", SYNC, {**place, **places, "serviceId": None})
+    own = call(keyway, "POST", SYNC, {**place, **places})
+
+    assert shared["syncId"] != own["syncId"]
+
+
 def test_sync_with_deletion(keyway: KeywayClient, place: dict[str, str], railway: FakeRailway) -> None:
     railway.seed(WEB, {"OLD": "1"})
     keyway.push({"A": "1"})

@@ -185,7 +185,7 @@ def test_an_empty_vault_wipes_no_destination(
     result = push(keyway, place, allowDelete=True)
 
     assert railway.variables[WEB] == {"A": "1", "B": "2"}
-    assert preview["blocked"] == result["error"]
+    assert f"{preview['blocked']} At a command line: keytide syncs approve keyway-" in result["error"]
     assert (result["status"], result["success"]) == ("failed", False)
     assert result["planHash"] == preview["planHash"]
 
