@@ -26,6 +26,9 @@ POLL_SECONDS = 5
 #: How long the token of a login lives, unless that of whoever confirmed it ends before.
 TOKEN_LIFETIME = timedelta(days=7)
 
+#: What the name of a token that was handed out ends with.
+_SUFFIX = " (device login)"
+
 UNKNOWN_CODE = "This code is not known here: it was used already, or it is older than 15 minutes."
 
 
@@ -107,9 +110,13 @@ def decide(runtime: Runtime, caller: Caller, user_code: SecretStr, *, approve: b
 def _hand_out(runtime: Runtime, approver: ApiToken, grants: Grants, now: datetime) -> Progress:
     ends = now + TOKEN_LIFETIME
     expires_at = ends if approver.expires_at is None else min(ends, approver.expires_at)
-    name = f"login confirmed by {approver.name}"[:255]
-    _, token = tokens.issue_token(runtime, name, grants, expires_at=expires_at)
+    _, token = tokens.issue_token(runtime, _name_after(approver), grants, expires_at=expires_at)
     return Progress("approved", token, approver.name, expires_at)
+
+
+def _name_after(approver: ApiToken) -> str:
+    """Return the name of a token that *approver* let somebody have: clients show it to a person."""
+    return f"{approver.name.removesuffix(_SUFFIX)[: 255 - len(_SUFFIX)]}{_SUFFIX}"
 
 
 def _hash(code: SecretStr) -> str:

@@ -78,7 +78,7 @@ def test_a_login_can_be_confirmed_in_a_browser(elsewhere: Person) -> None:
         said, _ = waiting.communicate(timeout=PATIENCE)
 
     assert confirmed.status_code == 200, confirmed.text
-    assert "as login confirmed by administrator" in said
+    assert "as administrator (device login)" in said
     assert elsewhere.keytide("vaults").status == 0
 
 

@@ -54,6 +54,21 @@ def test_a_confirmed_login_gets_a_token(
     assert KeywayClient(app, told["keywayToken"]).get("/v1/vaults").status_code == 200
 
 
+def test_a_login_bears_the_name_of_whoever_confirmed_it_once(
+    app: FastAPI, anonymous: ApiClient, keyway: KeywayClient
+) -> None:
+    token: str | None = keyway.token
+    names = []
+    for _ in range(2):
+        started = anonymous.post("/v1/auth/device/start", {}).json()
+        decide(anonymous, started["userCode"], token)
+        token = poll(anonymous, started)["keywayToken"]
+        client = KeywayClient(app, token)
+        names.append(client.data(client.post("/v1/auth/token/validate", {}))["username"])
+
+    assert names == ["administrator (device login)"] * 2
+
+
 def test_what_a_program_is_told_at_the_start(started: Any) -> None:
     assert len(started["deviceCode"]) == 64
     assert [len(part) for part in started["userCode"].split("-")] == [5, 5]
