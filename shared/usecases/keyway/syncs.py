@@ -129,7 +129,7 @@ def find_sync_of(runtime: Runtime, target: Target) -> Sync | None:
     if found:
         raise Conflict(
             f"The sync '{found[0].name}' already writes to that destination, from another place. Delete it "
-            "first, or choose another environment or project."
+            "first (keytide syncs delete), or choose another environment or project."
         )
     return None
 
