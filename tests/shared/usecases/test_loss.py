@@ -6,9 +6,12 @@ from shared.backoff import MAX_ATTEMPTS
 from shared.db.jobs import Kind
 from shared.db.syncs import Status
 from shared.errors import InvalidInput
+from shared.usecases.connections import ConnectionDraft, create_connection
 from shared.usecases.dispatch import dispatch
 from shared.usecases.reconcile import Which, reconcile_now
+from shared.usecases.syncs import SyncDraft, create_sync
 from tests.fakes.service import Fail
+from tests.fakes.vercel import FakeVercel
 from tests.shared.usecases.world import World
 
 
@@ -130,3 +133,30 @@ def test_nothing_is_imported_to_several_folders(world: World) -> None:
 
     with pytest.raises(InvalidInput, match="covers several folders"):
         world.trigger(sync_id, Kind.IMPORT, importBehavior="import-prioritize-source")
+
+
+def test_nothing_is_deleted_while_the_provider_hides_some_keys(world: World, vercel: FakeVercel) -> None:
+    credentials = ConnectionDraft("vercel", "Vercel", "api-token", {"apiToken": "demo-vercel-token"})
+    draft = SyncDraft(
+        destination="vercel",
+        name="vercel",
+        project_id=world.project_id,
+        connection_id=create_connection(world.runtime, credentials).id,
+        environment="production",
+        secret_path="/",
+        destination_config={"scope": "project", "app": "prj_1", "teamId": "team_1", "env": "production"},
+        sync_options=world.options(),
+    )
+    world.put(A="1", B="2")
+    create_sync(world.runtime, draft)
+    world.work()
+    vercel.hidden_production = 3
+
+    world.drop("B")
+    world.work()
+
+    assert vercel.places()["prj_1/production"] == {"A": "1", "B": "2"}
+    vercel.hidden_production = 0
+    world.put(A="3")
+    world.work()
+    assert vercel.places()["prj_1/production"] == {"A": "3"}

@@ -28,10 +28,10 @@ def test_only_what_the_sync_wrote_is_removed(world: World) -> None:
 
 def test_a_removal_leaves_keys_outside_the_key_schema_and_sealed_ones(world: World) -> None:
     world.put(A="1")
-    sync_id = world.sync(keySchema="APP_{{secretKey}}", disableSecretDeletion=True)
-    world.work()
     world.seed(OTHER="1", APP_OLD="1")
     world.railway.seal("env-production/svc-web", {"APP_SEALED": "1"})
+    sync_id = world.sync(keySchema="APP_{{secretKey}}", disableSecretDeletion=True)
+    world.work()
 
     world.trigger(sync_id, Kind.REMOVE)
     world.work()
