@@ -187,7 +187,8 @@ def build_plan(
     wanted = {entry.key: entry for entry in desired}
     draft = _Draft(fingerprint)
     for key in sorted(wanted):
-        draft.want(wanted[key], existing.get(key), ledger.get(key), _obstacle(key, existing, scope))
+        obstacle = _obstacle(wanted[key], existing.get(key), ledger.get(key), scope)
+        draft.want(wanted[key], existing.get(key), ledger.get(key), obstacle)
     for key in sorted(existing.keys() - wanted.keys()):
         if scope.covers(key):
             draft.drop(existing[key], ledger.get(key), _why_kept(existing[key], ledger, scope))
@@ -197,16 +198,17 @@ def build_plan(
     return draft.finish(gone=gone)
 
 
-def _obstacle(key: str, existing: Mapping[str, Remote], scope: Scope) -> str | None:
+def _obstacle(desired: Desired, remote: Remote | None, written: Written | None, scope: Scope) -> str | None:
     """Why a wanted key must not be written, or None."""
-    if not scope.covers(key):
+    if not scope.covers(desired.key):
         return Reason.OUT_OF_SCOPE
-    if key in scope.foreign:
+    if desired.key in scope.foreign:
         return Reason.OTHER_SYNC
-    remote = existing.get(key)
     if remote is not None and remote.locked:
         return remote.locked
-    return scope.refuses(key)
+    if remote is not None and written is None and desired.key in scope.spared and not desired.value:
+        return Reason.NOT_IMPORTED
+    return scope.refuses(desired.key)
 
 
 def _why_kept(remote: Remote, ledger: Mapping[str, Written], scope: Scope) -> str | None:

@@ -100,7 +100,8 @@ def choose(
             continue
         key = view.options.parsed_key_schema.strip(remote_key, view.place.environment.slug) or ""
         value = found[remote_key]
-        if key in present and (behavior is InitialBehavior.IMPORT_PRIORITIZE_SOURCE or not value):
+        is_empty = value is not None and not value
+        if key in present and (behavior is InitialBehavior.IMPORT_PRIORITIZE_SOURCE or is_empty):
             continue
         problem = _problem(key, value)
         if problem:
@@ -125,7 +126,7 @@ def _problem(key: str, value: SecretStr | None) -> str | None:
 
 
 def _spare(claim: Claim, session: Session, keys: Sequence[str]) -> None:
-    """Keep the next runs from deleting what could not be imported."""
+    """Keep the next runs from deleting, or emptying, what could not be imported."""
     sync = session.get_one(Sync, claim.sync.id)
     started_over = sync.initialized_key != sync.destination_key
     sync.spared_keys = sorted({*(() if started_over else sync.spared_keys), *keys})

@@ -385,9 +385,7 @@ def _apply(session: Session, sync: Sync, changes: SyncChanges) -> None:
     if changes.connection_id is not None:
         sync.connection_id = _connection(session, changes.connection_id, sync).id
     if changes.destination_config is not None:
-        config = parse_config(sync.destination, changes.destination_config)
-        sync.destination_config = config.model_dump(mode="json", by_alias=True, exclude_none=True)
-        sync.destination_key = destination_key(sync.destination, config.identity())
+        _point_to(sync, parse_config(sync.destination, changes.destination_config))
     if changes.sync_options is not None:
         sync.sync_options = changes.sync_options.stored()
         sync.is_recursive = changes.sync_options.recursive
@@ -396,6 +394,14 @@ def _apply(session: Session, sync: Sync, changes: SyncChanges) -> None:
         sync.is_auto_sync_enabled = changes.is_auto_sync_enabled
     if changes.is_paused is not None:
         sync.is_paused = changes.is_paused
+
+
+def _point_to(sync: Sync, config: DestinationConfig) -> None:
+    key = destination_key(sync.destination, config.identity())
+    sync.destination_config = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if key != sync.destination_key:
+        # It starts over, also when it comes back before it ran elsewhere: much may be new there by then.
+        sync.destination_key, sync.initialized_key, sync.spared_keys = key, None, []
 
 
 def _apply_source(session: Session, sync: Sync, changes: SyncChanges) -> None:

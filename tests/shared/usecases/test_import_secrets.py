@@ -206,3 +206,47 @@ def test_an_import_waits_while_the_destination_is_written(world: World) -> None:
     world.work()
 
     assert world.state(sync_id).import_status == Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("behavior", [SOURCE, DESTINATION])
+def test_a_sync_that_comes_back_before_it_ran_elsewhere_starts_over(world: World, behavior: str) -> None:
+    world.put(A="1")
+    sync_id = world.sync(initialSyncBehavior=behavior)
+    world.work()
+    world.change(sync_id, is_auto_sync_enabled=False)
+    world.change(sync_id, destination_config=world.config("svc-worker"))
+    world.seed(NEW="2")
+
+    world.change(sync_id, destination_config=world.config("svc-web"))
+    world.change(sync_id, is_auto_sync_enabled=True)
+    world.work()
+
+    assert world.held() == {"A": "1", "NEW": "2"}
+    assert vault(world) == {"A": "1", "NEW": "2"}
+
+
+def test_a_hidden_value_that_should_win_is_not_emptied(world: World) -> None:
+    world.railway.seal(place("svc-web"), {"SEALED": "x"})
+    world.put(SEALED="")
+    sync_id = world.sync(initialSyncBehavior=DESTINATION)
+
+    world.work()
+
+    assert world.held() == {"SEALED": "x"}
+    assert world.state(sync_id).sync_status == Status.FAILED
+    assert "SEALED: it was there first and could not be imported" in (
+        world.state(sync_id).last_sync_message or ""
+    )
+
+
+def test_a_hidden_value_that_should_win_gives_way_to_a_new_one(world: World) -> None:
+    world.railway.seal(place("svc-web"), {"SEALED": "x"})
+    world.put(SEALED="")
+    sync_id = world.sync(initialSyncBehavior=DESTINATION)
+    world.work()
+
+    world.put(SEALED="new")
+    world.work()
+
+    assert world.held() == {"SEALED": "new"}
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
