@@ -28,7 +28,8 @@ class Brake:
             for key in state.keys() - desired.keys() - foreign
             if self.rights.must_delete(run.sync_id, wish, key)
         }
-        return deleted | {key for key in state if desired.get(key) == "" and state[key]}
+        emptied = {key for key in state if desired.get(key) == "" and state[key]}
+        return deleted | {key for key in emptied if not self.rights.keeps_full(run.sync_id, wish, key)}
 
     def blocks(self, run: Run, wish: Intent, state: State) -> bool:
         """Has a run that wants *wish*, and finds *state*, to wait for an approval?"""

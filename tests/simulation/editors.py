@@ -151,6 +151,15 @@ class Editor(Person):
         for row in rows("SELECT id FROM folders WHERE path = ?", path):
             folders.delete_folder(self.runtime, UUID(row["id"]))
 
+    def rename_folder(self) -> None:
+        """Give a folder another name, or its own again. Syncs and imports of it go on, references do not."""
+        found = rows("SELECT id, name FROM folders WHERE path <> '/' ORDER BY path")
+        if found:
+            chosen = self.kernel.rng.choice(found)
+            former = chosen["name"].removesuffix("-2")
+            name = former if former != chosen["name"] else f"{former}-2"
+            folders.update_folder(self.runtime, UUID(chosen["id"]), name=name)
+
     def add_import(self) -> None:
         (environment, path), (shown, shown_path) = self.kernel.rng.sample(FOLDERS, 2)
         folders.create_import(

@@ -1,5 +1,6 @@
 """Which keys a sync may delete, which it has to, and which are somebody else's."""
 
+import json
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -34,9 +35,12 @@ class Rights:
         if key in remembered(sync_id, wish.target):
             return True
         is_spared = not wish.deletes_unmanaged or wish.target.spares_hidden
-        # What could not be imported stays. That may be more than we know of, never less.
-        could_not_import = rows("SELECT spared_keys FROM syncs WHERE id = ?", sync_id.hex)
-        return not is_spared and not any(f'"{key}"' in row["spared_keys"] for row in could_not_import)
+        return not is_spared and key not in not_imported(sync_id)
+
+    def keeps_full(self, sync_id: UUID, wish: Intent, key: str) -> bool:
+        """Does *key* stay as it is because an import could not take it over and the source has it empty?"""
+        is_empty = (wish.desired or {}).get(key) == ""
+        return is_empty and key in not_imported(sync_id) - remembered(sync_id, wish.target)
 
     def managed(self, sync_id: UUID, target: Target) -> set[str]:
         """Return every key that the sync ever wanted at *target*."""
@@ -96,3 +100,9 @@ def remembered(sync_id: UUID, target: Target) -> frozenset[str]:
     """Return the keys that the ledger says the sync wrote at *target*."""
     query = "SELECT key FROM ledger WHERE sync_id = ? AND destination_key = ?"
     return frozenset(row["key"] for row in rows(query, sync_id.hex, target.key))
+
+
+def not_imported(sync_id: UUID) -> frozenset[str]:
+    """Return the keys that an import could not take over. They may be more than we know of, never less."""
+    found = rows("SELECT spared_keys FROM syncs WHERE id = ?", sync_id.hex)
+    return frozenset(key for row in found for key in json.loads(row["spared_keys"]))
