@@ -28,7 +28,7 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Browsers connect a provider with these, although they only GET.
 _CONNECTING = frozenset({"keywayAuthorize", "keywayComeBack"})
 #: Recorded although nobody is known to have asked: a secret may be tried out there, or a consent be given.
-_OPEN = frozenset({"login", "renewToken", "keywayComeBack", "keywayDecide"})
+_OPEN = frozenset({"login", "renewToken", "revokeLogin", "keywayComeBack", "keywayDecide"})
 
 #: Longer answers hold lists, which are not looked into.
 _MAX_ANSWER = 1024 * 1024

@@ -21,6 +21,7 @@ from api.infisical.wire import (
     new_router,
 )
 from shared.db.connections import Connection
+from shared.errors import InvalidInput
 from shared.providers import PROVIDERS
 from shared.runtime import Runtime
 from shared.usecases import connections, projects
@@ -57,6 +58,9 @@ class ChangedConnection(WireModel):
     name: ConnectionName | None = None
     description: Description | None = None
     credentials: dict[str, Any] | None = None
+    method: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="As it is: some clients send it again."
+    )
 
 
 class ConnectionFilter(WireModel):
@@ -212,6 +216,8 @@ def update_connection(
 ) -> OneConnection:
     """Change a connection. After new credentials its syncs run again."""
     row = _changeable(runtime, caller, app, connection_id)
+    if body.method not in (None, row.method):
+        raise InvalidInput("The method of a connection cannot change. Make another one.", field=("method",))
     credentials = body.credentials
     if credentials is not None:
         credentials = _checked_credentials(app, row.method, credentials)

@@ -24,6 +24,10 @@ class Renewal(WireModel):
     access_token: Annotated[SecretStr, Field(min_length=1, max_length=255)] = Field(examples=["kt_…"])
 
 
+class Revoked(WireModel):
+    message: str
+
+
 class AccessToken(WireModel):
     access_token: str = Field(examples=["kt_…"])
     expires_in: int = Field(description="Seconds.", examples=[2_592_000])
@@ -47,6 +51,14 @@ def login(body: Credentials, request: Request, runtime: RuntimeOf) -> AccessToke
 def renew_token(body: Renewal, request: Request, runtime: RuntimeOf) -> AccessToken:
     """Let the token of a login be valid for longer, up to the identity's limit. It stays the same token."""
     return _token(request, log_in.renew(runtime, body.access_token))
+
+
+@router.post("/v1/auth/token/revoke", summary="Revoke a token")
+def revoke_login(body: Renewal, request: Request, runtime: RuntimeOf) -> Revoked:
+    """End the token of a login at once. Tokens that were made by hand are deleted by their id."""
+    identity = log_in.revoke(runtime, body.access_token)
+    request.state.caller, request.state.actor = identity.name, identity
+    return Revoked(message="Successfully revoked access token")
 
 
 def _token(request: Request, login: Login) -> AccessToken:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.errors import Failure, TokenRejected
@@ -25,6 +26,29 @@ NAMES: Mapping[int, str] = {
     500: "InternalServerError",
     502: "BadGateway",
     503: "ServiceUnavailable",
+}
+
+
+#: What Infisical has and Keytide has not, by the part of a path that names it. Clients tell people why.
+ABSENT: Mapping[str, str] = {
+    "dynamic-secrets": "dynamic secrets",
+    "groups": "groups: identities have grants",
+    "identity-memberships": "memberships: identities have grants",
+    "integration": "native integrations: use secret syncs",
+    "integration-auth": "native integrations: use app connections",
+    "kms": "key management for others",
+    "memberships": "memberships: identities have grants",
+    "pki": "certificates",
+    "roles": "roles: identities have grants",
+    "secret-approvals": "approvals of edits",
+    "secret-rotations": "secret rotation",
+    "service-token": "service tokens: log in with universal auth",
+    "ssh": "certificates",
+    "webhooks": "webhooks",
+    **{
+        f"{way}-auth": "that way to log in: use universal auth"
+        for way in ("aws", "azure", "gcp", "jwt", "kubernetes", "ldap", "oci", "oidc", "tls-cert", "token")
+    },
 }
 
 
@@ -80,7 +104,7 @@ def envelope(failure: Failure, request_id: str) -> Response:
     body: dict[str, Any] = {
         "reqId": request_id,
         "statusCode": status,
-        "message": [asdict(issue) for issue in failure.issues] or failure.message,
+        "message": [asdict(issue) for issue in failure.issues] or _absence(failure) or failure.message,
         "error": name,
     }
     details = _details(failure)
@@ -89,6 +113,14 @@ def envelope(failure: Failure, request_id: str) -> Response:
     if isinstance(failure.cause, OtherPlan):
         body["plan"] = failure.cause.plan.model_dump(mode="json", by_alias=True)
     return JSONResponse(body, status, headers=dict(failure.headers))
+
+
+def _absence(failure: Failure) -> str | None:
+    """Return what is said about a route that only Infisical has."""
+    if not isinstance(failure.cause, HTTPException) or failure.status != 404:
+        return None
+    named = next((ABSENT[part] for part in failure.path.split("/") if part in ABSENT), None)
+    return named and f"There is no such route: Keytide has no {named}."
 
 
 def _status(failure: Failure) -> tuple[int, str]:

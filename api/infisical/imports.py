@@ -7,7 +7,7 @@ from fastapi import Query
 from pydantic import Field
 
 from api.dependencies import CallerOf, RuntimeOf, require_own
-from api.infisical.projects import EnvironmentOut
+from api.infisical.projects import EnvironmentOut, environment_out
 from api.infisical.wire import (
     Dated,
     EnvironmentSlug,
@@ -16,7 +16,6 @@ from api.infisical.wire import (
     WireModel,
     new_router,
 )
-from shared.db.vault import Environment
 from shared.usecases import folders
 from shared.usecases.folders import ImportView
 from shared.usecases.tokens import Scope
@@ -92,18 +91,14 @@ def import_out(view: ImportView) -> ImportOut:
         id=row.id,
         project_id=importer.environment.project_id,
         folder_id=row.folder_id,
-        environment=_environment(importer.environment),
+        environment=environment_out(importer.environment),
         secret_path=importer.folder.path,
         import_path=row.path,
-        import_env=_environment(view.environment),
+        import_env=environment_out(view.environment),
         position=row.position,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
-
-
-def _environment(row: Environment) -> EnvironmentOut:
-    return EnvironmentOut(id=row.id, name=row.name, slug=row.slug)
 
 
 @router.post("/v2/secret-imports", summary="Import another folder")

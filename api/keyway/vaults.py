@@ -26,7 +26,7 @@ from shared.db import vault
 from shared.db.vault import Environment
 from shared.errors import Conflict
 from shared.runtime import Runtime
-from shared.usecases import edit_secrets, projects
+from shared.usecases import edit_secrets, environments, projects
 from shared.usecases.edit_secrets import Draft
 from shared.usecases.keyway import secrets, vaults
 from shared.usecases.keyway.access import Member, Permission, Protection
@@ -199,7 +199,7 @@ def create_environment(
 ) -> Envelope[CreatedEnvironment]:
     """Add an environment. Needs an administrator of the vault."""
     member.require_admin()
-    projects.create_environment(runtime, member.project.id, slug=body.name, name=body.name)
+    environments.create_environment(runtime, member.project.id, slug=body.name, name=body.name)
     known = _environments(projects.get_project(runtime, member.project.id).environments)
     created = next(each for each in known if each.name == body.name)
     return Envelope(data=CreatedEnvironment(environment=created, environments=known), meta=meta)

@@ -83,6 +83,11 @@ def list_connections(
     return session.scalars(query).all()
 
 
+def owned_by(session: Session, project_id: UUID) -> Sequence[Connection]:
+    """Return the connections that only this project may use."""
+    return session.scalars(select(Connection).where(Connection.project_id == project_id)).all()
+
+
 def find_by_name(session: Session, app: str, name: str) -> Connection | None:
     return session.scalar(select(Connection).where(Connection.app == app, Connection.name == name))
 

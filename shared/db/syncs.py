@@ -197,6 +197,11 @@ def reserve(session: Session, key: str) -> None:
         session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
 
 
+def lock_of_project(session: Session, project_id: UUID) -> Sequence[Sync]:
+    """Return every sync of the project, locked."""
+    return session.scalars(_locking(select(Sync).where(Sync.project_id == project_id))).all()
+
+
 def lock_using(session: Session, connection_id: UUID) -> Sequence[Sync]:
     """Return every sync that uses the connection, locked."""
     return session.scalars(_locking(select(Sync).where(Sync.connection_id == connection_id))).all()

@@ -161,9 +161,21 @@ def environments_of(session: Session, project_ids: Collection[UUID]) -> dict[UUI
     return found
 
 
-def find_environment(session: Session, project_id: UUID, slug: str) -> Environment | None:
+def find_environment(
+    session: Session, project_id: UUID, slug: str, *, keep: bool = False
+) -> Environment | None:
+    """Return the environment; with *keep* nobody renames or deletes it until the transaction ends."""
+    query = select(Environment).where(Environment.project_id == project_id, Environment.slug == slug)
+    return session.scalar(query.with_for_update(read=True, key_share=True) if keep else query)
+
+
+def lock_environment(session: Session, environment_id: UUID) -> Environment | None:
+    """Return the environment as it is now, locked until the transaction ends."""
     return session.scalar(
-        select(Environment).where(Environment.project_id == project_id, Environment.slug == slug)
+        select(Environment)
+        .where(Environment.id == environment_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
 
 
@@ -286,6 +298,27 @@ def folders_showing(
     """Return the places (environment slug, path) that import or reference one of *places* directly."""
     wanted = list(places)
     return _importers(session, project_id, wanted) | _referrers(session, project_id, wanted)
+
+
+def importers_of(session: Session, environment: Environment) -> set[tuple[str, str]]:
+    """Return the places (environment slug, path) that import from the environment."""
+    rows = session.execute(
+        _places_of(environment.project_id)
+        .join(SecretImport, SecretImport.folder_id == Folder.id)
+        .where(SecretImport.environment_id == environment.id)
+    )
+    return {(slug, path) for slug, path in rows}
+
+
+def referrers_to(session: Session, environment: Environment) -> set[tuple[str, str]]:
+    """Return the places (environment slug, path) with a secret that refers to the environment."""
+    rows = session.execute(
+        _places_of(environment.project_id)
+        .join(Secret, Secret.folder_id == Folder.id)
+        .join(SecretReference, SecretReference.secret_id == Secret.id)
+        .where(SecretReference.environment == environment.slug)
+    )
+    return {(slug, path) for slug, path in rows}
 
 
 def _importers(session: Session, project_id: UUID, places: list[tuple[str, str]]) -> set[tuple[str, str]]:

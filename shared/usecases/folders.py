@@ -164,7 +164,7 @@ def delete_folder(runtime: Runtime, folder_id: UUID) -> FolderView:
         folders = vault.list_subtree(session, view.folder)
         for folder in folders:
             _note_change(runtime, session, view.environment, folder)
-        job_ids = _run_stranded(runtime, session, folders)
+        job_ids = run_stranded(runtime, session, folders)
         session.delete(view.folder)
     runtime.broker.send(Task.DISPATCH)
     for job_id in job_ids:
@@ -172,7 +172,7 @@ def delete_folder(runtime: Runtime, folder_id: UUID) -> FolderView:
     return view
 
 
-def _run_stranded(runtime: Runtime, session: Session, folders: Sequence[Folder]) -> list[UUID]:
+def run_stranded(runtime: Runtime, session: Session, folders: Sequence[Folder]) -> list[UUID]:
     """Queue the syncs whose source is one of *folders*: no change event would find them any more."""
     stranded = syncs.lock_reading(session, [folder.id for folder in folders])
     request = Request(Kind.SYNC, Trigger.CHANGE)
@@ -195,7 +195,7 @@ def create_import(
     """Make a folder show the secrets of another one, above every import it already has."""
     now = runtime.clock()
     with runtime.database.transaction() as session:
-        place = find_place(session, project_id, environment, path)
+        place = find_place(session, project_id, environment, path, keep=True)
         source = find_place(session, project_id, imported_environment, imported_path)
         _refuse_import(session, place, source)
         position = vault.next_import_position(session, place.folder.id)
@@ -243,7 +243,7 @@ def update_import(
 ) -> ImportView:
     """Let an import show another folder, or give it another position: counted from 1, the others close up."""
     with runtime.database.transaction() as session:
-        place = find_place(session, project_id, environment, path)
+        place = find_place(session, project_id, environment, path, keep=True)
         row = _find_import(session, place, import_id)
         _retarget(session, place, row, imported_environment, imported_path)
         if position is not None:
@@ -289,7 +289,7 @@ def delete_import(
 ) -> ImportView:
     """Stop showing the other folder's secrets."""
     with runtime.database.transaction() as session:
-        place = find_place(session, project_id, environment, path)
+        place = find_place(session, project_id, environment, path, keep=True)
         view = _import_view(session, _find_import(session, place, import_id))
         session.delete(view.row)
         _note_change(runtime, session, place.environment, place.folder)

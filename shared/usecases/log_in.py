@@ -24,6 +24,7 @@ LOCKOUT = timedelta(seconds=300)
 
 REFUSED = "Invalid credentials"
 NOT_RENEWABLE = "This token cannot be renewed. Log in again."
+NOT_REVOCABLE = "This is not the token of a login."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,18 @@ def renew(runtime: Runtime, token: SecretStr) -> Login:
             raise Unauthenticated(NOT_RENEWABLE)
         row.expires_at = _end(now, identity.token_ttl, row.renewable_until)
     return Login(token, identity, _seconds(row.expires_at - now), identity.token_max_ttl)
+
+
+def revoke(runtime: Runtime, token: SecretStr) -> Identity:
+    """End a token of a login at once, and return who held it. Raises ``Unauthenticated``."""
+    with runtime.database.transaction() as session:
+        row = tokens.lock_by_hash(session, hash_token(token.get_secret_value()))
+        identity = session.get(Identity, row.identity_id) if row and row.identity_id else None
+        if row is None or identity is None:
+            # Tokens that were made by hand are ended by their administrator, not by whoever holds them.
+            raise Unauthenticated(NOT_REVOCABLE)
+        session.delete(row)
+    return identity
 
 
 def is_client_id(text: str) -> bool:

@@ -31,9 +31,12 @@ def find_project(session: Session, project_id: UUID) -> Project:
     return project
 
 
-def find_environment(session: Session, project: Project, slug: str) -> Environment:
-    """Return the environment with that slug. Raises ``NotFound`` naming those that exist."""
-    environment = vault.find_environment(session, project.id, slug)
+def find_environment(session: Session, project: Project, slug: str, *, keep: bool = False) -> Environment:
+    """Return the environment with that slug. Raises ``NotFound`` naming those that exist.
+
+    With *keep* nobody renames or deletes it until the transaction ends.
+    """
+    environment = vault.find_environment(session, project.id, slug, keep=keep)
     if environment is None:
         known = ", ".join(row.slug for row in vault.list_environments(session, project.id))
         raise NotFound(f"The project '{project.slug}' has no environment '{slug}'. It has: {known}.")
@@ -45,10 +48,10 @@ def find_place(
 ) -> Place:
     """Return the folder at *path*. Raises ``NotFound`` naming the part that does not exist.
 
-    With *keep* nobody deletes the folder until the transaction ends.
+    With *keep* nobody renames or deletes the place until the transaction ends.
     """
     project = find_project(session, project_id)
-    found = find_environment(session, project, environment)
+    found = find_environment(session, project, environment, keep=keep)
     normal = normal_path(path)
     folder = vault.find_folder(session, found.id, normal, keep=keep)
     if folder is None:

@@ -7,10 +7,11 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from shared.db import vault
+from shared.db import connections, jobs, syncs, vault
 from shared.db.vault import ROOT, Environment, Folder, Project
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.runtime import Runtime
+from shared.usecases.credentials import revoke
 from shared.usecases.places import find_project
 
 #: What a new project starts with: slug and name.
@@ -19,8 +20,9 @@ DEFAULT_ENVIRONMENTS = (
     ("staging", "Staging"),
     ("production", "Production"),
 )
+#: What it starts with for clients that were made for Infisical, and name the environments as there.
+INFISICAL_ENVIRONMENTS = (("dev", "Development"), ("staging", "Staging"), ("prod", "Production"))
 
-_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 # A Keyway vault is a project whose slug is the repository, owner/repo.
 _PROJECT_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9._-]+)?")
 
@@ -34,11 +36,16 @@ class ProjectView:
 
 
 def create_project(
-    runtime: Runtime, name: str, *, slug: str | None = None, description: str | None = None
+    runtime: Runtime,
+    name: str,
+    *,
+    slug: str | None = None,
+    description: str | None = None,
+    environments: Sequence[tuple[str, str]] = DEFAULT_ENVIRONMENTS,
 ) -> ProjectView:
-    """Create a project with the default environments. Raises ``Conflict`` if the slug is taken."""
-    if slug is not None and not _PROJECT_SLUG.fullmatch(slug):
-        raise InvalidInput("A slug consists of letters, digits, '.', '_' and '-'.", field=("slug",))
+    """Create a project with these environments: slug and name. Raises ``Conflict`` if its slug is taken."""
+    if slug is not None:
+        _check_slug(slug)
     now = runtime.clock()
     with runtime.database.transaction() as session:
         project = Project(
@@ -52,11 +59,11 @@ def create_project(
         )
         session.add(project)
         session.flush()
-        environments = [
-            _add_environment(runtime, session, project.id, env_slug, env_name, place)
-            for place, (env_slug, env_name) in enumerate(DEFAULT_ENVIRONMENTS, start=1)
+        rows = [
+            add_environment(runtime, session, project.id, env_slug, env_name, place)
+            for place, (env_slug, env_name) in enumerate(environments, start=1)
         ]
-    return ProjectView(project, environments)
+    return ProjectView(project, rows)
 
 
 def get_project(runtime: Runtime, project_id: UUID) -> ProjectView:
@@ -85,23 +92,52 @@ def list_projects(
     return [ProjectView(row, environments[row.id]) for row in rows]
 
 
-def create_environment(runtime: Runtime, project_id: UUID, *, slug: str, name: str) -> Environment:
-    """Add an environment with an empty root folder. Raises ``Conflict`` if the slug is taken."""
-    if not _SLUG.fullmatch(slug):
-        raise InvalidInput(
-            "A slug consists of lower-case letters, digits and single hyphens.", field=("slug",)
-        )
+def update_project(
+    runtime: Runtime,
+    project_id: UUID,
+    *,
+    name: str | None = None,
+    slug: str | None = None,
+    description: str | None = None,
+) -> ProjectView:
+    """Name or describe a project anew. Raises ``Conflict`` if the slug is taken."""
     with runtime.database.transaction() as session:
         project = find_project(session, project_id)
-        if vault.find_environment(session, project.id, slug) is not None:
-            raise Conflict(f"The project '{project.slug}' already has an environment '{slug}'.")
-        last = max((row.position for row in vault.list_environments(session, project.id)), default=0)
-        return _add_environment(runtime, session, project.id, slug, name, last + 1)
+        if slug is not None and slug != project.slug:
+            _check_slug(slug)
+            project.slug = _free_slug(session, slug, project.name)
+        if name is not None:
+            project.name = name
+        if description is not None:
+            project.description = description
+        project.updated_at = runtime.clock()
+        return ProjectView(project, vault.list_environments(session, project.id))
 
 
-def _add_environment(
+def delete_project(runtime: Runtime, project_id: UUID) -> ProjectView:
+    """Delete a project with its secrets, syncs and connections, and return what it was.
+
+    Destinations keep what they have. A run under way writes nothing more.
+    """
+    now = runtime.clock()
+    with runtime.database.transaction() as session:
+        project = find_project(session, project_id)
+        view = ProjectView(project, vault.list_environments(session, project.id))
+        for sync in syncs.lock_of_project(session, project.id):
+            jobs.cancel_waiting(session, sync.id, reason="The project was deleted.", now=now)
+            session.delete(sync)
+        session.flush()
+        owned = connections.owned_by(session, project.id)
+        session.delete(project)
+    for connection in owned:
+        revoke(runtime, connection)
+    return view
+
+
+def add_environment(
     runtime: Runtime, session: Session, project_id: UUID, slug: str, name: str, position: int
 ) -> Environment:
+    """Add an environment with an empty root folder."""
     now = runtime.clock()
     environment = Environment(
         id=uuid4(),
@@ -116,6 +152,11 @@ def _add_environment(
     session.flush()
     session.add(Folder(environment_id=environment.id, name="root", path=ROOT, created_at=now, updated_at=now))
     return environment
+
+
+def _check_slug(slug: str) -> None:
+    if not _PROJECT_SLUG.fullmatch(slug):
+        raise InvalidInput("A slug consists of letters, digits, '.', '_' and '-'.", field=("slug",))
 
 
 def _free_slug(session: Session, wanted: str | None, name: str) -> str:

@@ -17,7 +17,11 @@ from tests.support import ManualClock
 Body = dict[str, Any]
 
 #: What anybody may ask: for a token.
-OPEN = {"/api/v1/auth/universal-auth/login", "/api/v1/auth/token/renew"}
+OPEN = {
+    "/api/v1/auth/universal-auth/login",
+    "/api/v1/auth/token/renew",
+    "/api/v1/auth/token/revoke",
+}
 #: What every token may ask: they name no project, and list providers.
 FOR_ALL = {"/api/v1/app-connections/options", "/api/v1/secret-syncs/options"}
 #: What a token of another project is answered from that other project.
@@ -61,6 +65,10 @@ class World:
         self.sync = api.post("/api/v1/secret-syncs/railway", self.new_sync).json()["secretSync"]["id"]
         self.job = api.get(f"/api/v1/secret-syncs/railway/{self.sync}/jobs").json()["jobs"][0]["id"]
         self.project = str(project_id)
+        extra = {"name": "Quality", "slug": "qa"}
+        self.environment = api.post(f"/api/v1/projects/{project_id}/environments", extra).json()[
+            "environment"
+        ]["id"]
         tags = f"/api/v1/projects/{project_id}/tags"
         self.tag = api.post(tags, {"slug": "database"}).json()["tag"]["id"]
         named = {"name": "guest", "grants": [{"projectId": self.project, "scopes": ["read"]}]}
@@ -77,6 +85,9 @@ class World:
             slug="shop",
             folder_id=self.folder,
             environment="production",
+            environment_id=self.environment,
+            environment_slug="production",
+            tag_slug="database",
             path="web",
             import_id=self.imported,
             secret_id=self.secret,

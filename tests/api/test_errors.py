@@ -126,6 +126,22 @@ def test_an_unknown_route_is_answered_in_the_form_of_the_wire(anonymous: ApiClie
     assert (answer.status_code, answer.json()["error"]) == (404, "NotFound")
 
 
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("/api/v1/dynamic-secrets/leases", "dynamic secrets"),
+        ("/api/v1/kms/keys", "key management"),
+        ("/api/v1/webhooks", "webhooks"),
+        ("/api/v2/service-token", "universal auth"),
+    ],
+)
+def test_what_only_infisical_has_is_named(anonymous: ApiClient, path: str, named: str) -> None:
+    answer = anonymous.get(path)
+
+    assert (answer.status_code, answer.json()["error"]) == (404, "NotFound")
+    assert named in answer.json()["message"]
+
+
 def test_an_unknown_method_is_answered_in_the_form_of_the_wire(anonymous: ApiClient) -> None:
     answer = anonymous.request("PUT", "/api/v1/projects")
 

@@ -79,6 +79,7 @@ RULES: dict[str, Need] = {
     # tokens and identities
     f"POST {IN}/auth/universal-auth/login": Need.NOTHING,
     f"POST {IN}/auth/token/renew": Need.NOTHING,
+    f"POST {IN}/auth/token/revoke": Need.NOTHING,
     f"POST {IN}/tokens": Need.ADMIN,
     f"GET {IN}/tokens": Need.ADMIN,
     f"DELETE {IN}/tokens/{{token_id}}": Need.ADMIN,
@@ -102,7 +103,16 @@ RULES: dict[str, Need] = {
     f"GET {IN}/projects/slug/{{slug:path}}": Need.READ,
     f"GET {IN}/projects/{{project_id}}": Need.READ,
     f"GET {IN}/workspace/{{project_id}}": Need.READ,
-    f"POST {IN}/projects/{{project_id}}/environments": Need.WRITE,
+    "POST /api/v2/workspace": Need.GLOBAL,
+    "GET /api/v2/workspace/{slug:path}": Need.READ,
+    f"GET {IN}/projects/{{project_id}}/environments/slug/{{environment_slug}}": Need.READ,
+    f"GET {IN}/projects/{{project_id}}/environments/{{environment_id}}": Need.READ,
+    f"GET {IN}/workspace/environments/{{environment_id}}": Need.READ,
+    **_both(
+        f"{IN}/projects/{{project_id}}/environments",
+        f"{IN}/workspace/{{project_id}}/environments",
+        {"POST ": Need.WRITE, "PATCH /{environment_id}": Need.WRITE, "DELETE /{environment_id}": Need.WRITE},
+    ),
     **_both(
         "/api/v2/folders",
         "/api/v1/folders",
@@ -144,9 +154,18 @@ RULES: dict[str, Need] = {
         {"POST ": Need.WRITE, "PATCH ": Need.WRITE, "DELETE ": Need.WRITE},
     ),
     **_both("/api/v4/secrets", "/api/v3/secrets", {"POST /move": Need.WRITE}),
-    f"POST {IN}/projects/{{project_id}}/tags": Need.WRITE,
-    f"GET {IN}/projects/{{project_id}}/tags": Need.READ,
-    f"DELETE {IN}/projects/{{project_id}}/tags/{{tag_id}}": Need.WRITE,
+    **_both(
+        f"{IN}/projects/{{project_id}}/tags",
+        f"{IN}/workspace/{{project_id}}/tags",
+        {
+            "POST ": Need.WRITE,
+            "GET ": Need.READ,
+            "GET /slug/{tag_slug}": Need.READ,
+            "GET /{tag_id}": Need.READ,
+            "PATCH /{tag_id}": Need.WRITE,
+            "DELETE /{tag_id}": Need.WRITE,
+        },
+    ),
     # connections
     f"GET {APPS}/options": Need.TOKEN,
     f"GET {APPS}": Need.READ,
@@ -223,6 +242,20 @@ RULES: dict[str, Need] = {
     f"GET {PLACE}/preview": Need.SYNC,
     f"POST {PLACE}/link": Need.SYNC,
     f"POST {PLACE}": Need.SYNC,
+    # what takes the project away from those above
+    **_both(
+        f"{IN}/projects",
+        f"{IN}/workspace",
+        {"PATCH /{project_id}": Need.ADMIN, "DELETE /{project_id}": Need.ADMIN},
+    ),
+    "DELETE /api/v2/workspace/{slug:path}": Need.ADMIN,
+}
+
+#: After one of these there is no project any more that a token could be for.
+ENDS = {
+    f"DELETE {IN}/projects/{{project_id}}",
+    f"DELETE {IN}/workspace/{{project_id}}",
+    "DELETE /api/v2/workspace/{slug:path}",
 }
 
 #: Not about an object of the project, but about whatever the caller may see: a stranger sees other things.
@@ -289,6 +322,9 @@ class Shop(World):
             "project_id": self.project,
             "folder_id": self.folder,
             "environment": "production",
+            "environment_id": self.environment,
+            "environment_slug": "production",
+            "tag_slug": "database",
             "path": "web",
             "import_id": self.imported,
             "secret_id": self.secret,
@@ -436,14 +472,32 @@ def test_every_route_lets_a_token_do_what_its_scope_says(
     if scope is Scope.ADMIN:
         allowed |= {Need.READ, Need.WRITE, Need.SYNC}
 
-    answers = {route: shop.call(visitor, route) for route, need in RULES.items() if need in allowed}
+    answers = {
+        route: shop.call(visitor, route)
+        for route, need in RULES.items()
+        if need in allowed and route not in ENDS
+    }
 
     refused = {route: answer.text for route, answer in answers.items() if answer.status_code in (401, 403)}
     assert refused == {}
 
 
+@pytest.mark.parametrize("route", sorted(ENDS))
+def test_an_administrator_of_a_project_may_end_it(
+    app: FastAPI, shop: Shop, runtime: Runtime, route: str
+) -> None:
+    owner = caller(app, runtime, UUID(shop.project), Scope.ADMIN)
+
+    assert shop.call(owner, route).status_code == 200
+    assert shop.api.get(f"{IN}/projects/{shop.project}").status_code == 404
+
+
 def test_an_administrator_of_everything_may_do_everything(shop: Shop) -> None:
-    logins = {f"POST {IN}/auth/universal-auth/login", f"POST {IN}/auth/token/renew"}
+    logins = {
+        f"POST {IN}/auth/universal-auth/login",
+        f"POST {IN}/auth/token/renew",
+        f"POST {IN}/auth/token/revoke",
+    }
 
     refused = {
         route for route in RULES.keys() - logins if shop.call(shop.api, route).status_code in (401, 403)

@@ -108,6 +108,19 @@ def test_a_change_leaves_out_what_is_not_sent(api: ApiClient) -> None:
     assert (cleared["name"], cleared["description"]) == ("renamed", None)
 
 
+def test_the_method_stays_and_may_be_sent_again(api: ApiClient) -> None:
+    created = create(api)
+    path = f"/api/v1/app-connections/railway/{created['id']}"
+    # What Terraform sends: an empty description, and everything that does not change.
+    body = {"description": "", "name": "renamed", "method": created["method"]}
+
+    assert api.patch(path, body).json()["appConnection"]["name"] == "renamed"
+    answer = api.patch(path, {**body, "method": "team-token"})
+
+    assert answer.status_code == 400
+    assert api.get(path).json()["appConnection"]["method"] == created["method"]
+
+
 def test_new_credentials_are_checked_before_they_replace_the_old(api: ApiClient) -> None:
     connection = create(api)
     path = f"{RAILWAY}/{connection['id']}"

@@ -9,6 +9,7 @@ from tests.api.client import UNKNOWN_ID, ApiClient
 
 LOGIN = "/api/v1/auth/universal-auth/login"
 RENEW = "/api/v1/auth/token/renew"
+REVOKE = "/api/v1/auth/token/revoke"
 IDENTITIES = "/api/v1/identities"
 AUTH = "/api/v1/auth/universal-auth/identities"
 Body = dict[str, Any]
@@ -97,6 +98,37 @@ def test_a_token_that_was_made_by_hand_is_not_renewed(api: ApiClient, anonymous:
 
     assert answer.status_code == 401
     assert str(api.token) not in answer.text
+
+
+def test_a_login_can_be_ended_before_its_time(
+    anonymous: ApiClient, credentials: Body, project_id: UUID
+) -> None:
+    first, second = (anonymous.post(LOGIN, credentials).json()["accessToken"] for _ in range(2))
+
+    answer = anonymous.post(REVOKE, {"accessToken": first})
+
+    assert (answer.status_code, first in answer.text) == (200, False)
+    assert ApiClient(anonymous.app, first).get(f"/api/v1/projects/{project_id}").status_code == 403
+    assert ApiClient(anonymous.app, second).get(f"/api/v1/projects/{project_id}").status_code == 200
+    assert anonymous.post(REVOKE, {"accessToken": first}).status_code == 401
+
+
+def test_a_token_that_was_made_by_hand_is_not_ended_by_whoever_holds_it(
+    api: ApiClient, anonymous: ApiClient
+) -> None:
+    answer = anonymous.post(REVOKE, {"accessToken": api.token})
+
+    assert (answer.status_code, str(api.token) in answer.text) == (401, False)
+    assert api.get("/api/v1/projects").status_code == 200
+
+
+@pytest.mark.parametrize("way", ["oidc", "aws", "kubernetes", "ldap"])
+def test_other_ways_to_log_in_are_said_not_to_exist(anonymous: ApiClient, way: str) -> None:
+    answer = anonymous.post(f"/api/v1/auth/{way}-auth/login", {"identityId": UNKNOWN_ID, "jwt": "canary"})
+
+    assert (answer.status_code, answer.json()["error"]) == (404, "NotFound")
+    assert "use universal auth" in answer.json()["message"]
+    assert "canary" not in answer.text
 
 
 def test_client_secrets_are_shown_once_and_can_be_revoked(

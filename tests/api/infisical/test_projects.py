@@ -47,10 +47,121 @@ def test_an_environment_is_added_behind_the_others(api: ApiClient, project_id: U
     answer = api.post(f"/api/v1/projects/{project_id}/environments", {"name": "Quality", "slug": "qa"})
 
     created = answer.json()
-    assert created["environment"] == {"id": created["environment"]["id"], "name": "Quality", "slug": "qa"}
-    assert created["workspace"] == str(project_id)
+    assert created["environment"] == {
+        "id": created["environment"]["id"],
+        "name": "Quality",
+        "slug": "qa",
+        "position": 4,
+        "projectId": str(project_id),
+    }
+    assert created["workspace"] == created["projectId"] == str(project_id)
     environments = api.get(f"/api/v1/projects/{project_id}").json()["project"]["environments"]
     assert [each["slug"] for each in environments][-1] == "qa"
+
+
+@pytest.mark.parametrize("name", ["projects", "workspace"])
+def test_an_environment_is_found_changed_and_deleted(
+    api: ApiClient, project_id: UUID, foreign_id: UUID, name: str
+) -> None:
+    environments = f"/api/v1/{name}/{project_id}/environments"
+    # What Terraform sends: it names the project again.
+    body = {"name": "Quality", "slug": "qa", "position": 1, "workspaceId": str(project_id)}
+    created = api.post(environments, body).json()["environment"]
+    one = f"{environments}/{created['id']}"
+
+    by_id = api.get(one if name == "projects" else f"/api/v1/workspace/environments/{created['id']}")
+    by_slug = api.get(f"/api/v1/projects/{project_id}/environments/slug/qa")
+    changed = api.patch(one, {"name": "Check", "slug": "check", "position": 4})
+    of_another = api.delete(f"/api/v1/{name}/{foreign_id}/environments/{created['id']}")
+    deleted = api.delete(one, {"id": created["id"]})
+
+    assert created["position"] == 1
+    assert (by_id.json(), by_slug.json()) == ({"environment": created}, created)
+    assert changed.json()["environment"] == {**created, "name": "Check", "slug": "check", "position": 4}
+    assert of_another.status_code == 404
+    assert deleted.json()["environment"]["id"] == created["id"]
+    left = api.get(f"/api/v1/projects/{project_id}").json()["project"]["environments"]
+    assert [each["slug"] for each in left] == ["development", "staging", "production"]
+
+
+def test_older_clients_find_the_environments_they_count_on(api: ApiClient) -> None:
+    made = api.post("/api/v2/workspace", {"projectName": "Shop", "slug": "shop", "type": "secret-manager"})
+
+    project = made.json()["project"]
+    assert [each["slug"] for each in project["environments"]] == ["dev", "staging", "prod"]
+    assert api.get("/api/v2/workspace/shop").json() == project
+    assert (project["type"], project["hasDeleteProtection"]) == ("secret-manager", False)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/projects", "/api/v2/workspace"])
+def test_a_project_can_begin_without_environments(api: ApiClient, path: str) -> None:
+    body = {"projectName": "Shop", "slug": "", "organizationSlug": "", "shouldCreateDefaultEnvs": False}
+
+    project = api.post(path, body).json()["project"]
+
+    assert (project["slug"], project["environments"]) == ("shop", [])
+
+
+@pytest.mark.parametrize("name", ["projects", "workspace"])
+def test_a_project_is_renamed_and_described(api: ApiClient, project_id: UUID, name: str) -> None:
+    body = {"name": "Store", "slug": "store", "description": "sells", "hasDeleteProtection": False}
+
+    changed = api.patch(f"/api/v1/{name}/{project_id}", body).json()[name.removesuffix("s")]
+    cleared = api.patch(f"/api/v1/{name}/{project_id}", {"description": None}).json()[name.removesuffix("s")]
+
+    assert (changed["name"], changed["slug"], changed["description"]) == ("Store", "store", "sells")
+    assert (cleared["name"], cleared["description"] or None) == ("Store", None)
+    assert api.get("/api/v1/projects/slug/store").status_code == 200
+
+
+def test_a_project_does_not_take_the_slug_of_another(
+    api: ApiClient, project_id: UUID, foreign_id: UUID
+) -> None:
+    for slug in ("bank", "two words"):
+        assert api.patch(f"/api/v1/projects/{project_id}", {"slug": slug}).status_code == 400
+
+    assert api.get(f"/api/v1/projects/{project_id}").json()["project"]["slug"] == "shop"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/projects/{}", "/api/v1/workspace/{}", "/api/v2/workspace/shop"])
+def test_a_deleted_project_is_gone_with_all_that_is_its_own(
+    api: ApiClient, project_id: UUID, foreign_id: UUID, sync: dict[str, Any], path: str
+) -> None:
+    place = {"projectId": str(project_id), "environment": "production"}
+    api.post("/api/v4/secrets/KEY", {**place, "secretValue": "x"})
+    own = {
+        "name": "own",
+        "method": "account-token",
+        "credentials": {"apiToken": "demo-account-token"},
+        "projectId": str(project_id),
+    }
+    api.post("/api/v1/app-connections/railway", own)
+
+    answer = api.delete(path.format(project_id))
+
+    assert answer.status_code == 200
+    assert slugs(api.get("/api/v1/projects").json()) == ["bank"]
+    assert api.get(f"/api/v1/secret-syncs/railway/{sync['id']}").status_code == 404
+    left = api.get("/api/v1/app-connections").json()["appConnections"]
+    assert [each["name"] for each in left] == ["railway"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "cert-manager"},
+        {"template": "ours"},
+        {"kmsKeyId": "key"},
+        {"hasDeleteProtection": True},
+    ],
+)
+def test_what_only_infisical_has_is_refused_rather_than_ignored(
+    api: ApiClient, change: dict[str, Any]
+) -> None:
+    for path in ("/api/v1/projects", "/api/v2/workspace"):
+        assert api.post(path, {"projectName": "Shop", **change}).status_code == 422
+
+    assert slugs(api.get("/api/v1/projects").json()) == []
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,42 @@ def found(api: ApiClient, place: Body, **query: str) -> list[str]:
     return [each["secretKey"] for each in api.get(SECRETS, **place, **query).json()["secrets"]]
 
 
+def test_a_tag_is_found_and_changed(api: ApiClient, place: Body, tags: str, tag: Body) -> None:
+    create(api, place, "KEY", tagIds=[tag["id"]])
+    api.post(tags, {"slug": "taken"})
+
+    changed = api.patch(f"{tags}/{tag['id']}", {"slug": "db", "color": "#000000"}).json()["tag"]
+    refused = api.patch(f"{tags}/{tag['id']}", {"slug": "taken"})
+
+    assert changed == {**tag, "slug": "db", "color": "#000000"}
+    assert refused.status_code == 400
+    assert api.get(f"{tags}/{tag['id']}").json() == {"tag": changed}
+    assert api.get(f"{tags}/slug/db").json() == {"tag": changed}
+    assert api.get(f"{tags}/slug/database").status_code == 404
+    assert found(api, place, tagSlugs="db") == ["KEY"]
+
+
+def test_older_clients_find_tags_under_their_old_name(
+    api: ApiClient, tags: str, project_id: UUID, foreign_id: UUID
+) -> None:
+    old = f"/api/v1/workspace/{project_id}/tags"
+    # What Terraform sends: it names the project again.
+    body = {"name": "Database", "slug": "db", "color": "", "projectId": str(project_id)}
+
+    tag = api.post(old, body).json()["workspaceTag"]
+    one = f"{old}/{tag['id']}"
+    changed = {**tag, "name": "Store"}
+
+    assert (tag["name"], tag["projectId"]) == ("Database", str(project_id))
+    assert api.get(old).json() == {"workspaceTags": [tag]}
+    assert api.get(f"{old}/slug/db").json() == {"workspaceTag": tag}
+    assert api.patch(one, {"name": "Store"}).json() == {"workspaceTag": changed}
+    assert api.get(one).json() == {"workspaceTag": changed}
+    assert api.delete(f"/api/v1/workspace/{foreign_id}/tags/{tag['id']}").status_code == 404
+    assert api.delete(one, {"tagId": tag["id"]}).json() == {"workspaceTag": changed}
+    assert api.get(tags).json() == {"tags": []}
+
+
 def test_tags_are_made_listed_and_deleted(api: ApiClient, tags: str, tag: Body, foreign_id: UUID) -> None:
     assert (tag["slug"], tag["name"], tag["color"]) == ("database", "database", "#2f7d32")
     assert api.get(tags).json() == {"tags": [tag]}

@@ -5,7 +5,8 @@ import pytest
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.runtime import Runtime
 from shared.usecases import projects
-from shared.usecases.projects import create_environment, create_project
+from shared.usecases.environments import create_environment
+from shared.usecases.projects import create_project
 from tests.shared.usecases.world import together
 from tests.support import ManualClock
 
