@@ -29,24 +29,24 @@ NAMES: Mapping[int, str] = {
 }
 
 
-#: What Infisical has and Keytide has not, by the part of a path that names it. Clients tell people why.
+#: Said where only Infisical has a route, by the part of its path that names the matter.
 ABSENT: Mapping[str, str] = {
-    "dynamic-secrets": "dynamic secrets",
-    "groups": "groups: identities have grants",
-    "identity-memberships": "memberships: identities have grants",
-    "integration": "native integrations: use secret syncs",
-    "integration-auth": "native integrations: use app connections",
-    "kms": "key management for others",
-    "memberships": "memberships: identities have grants",
-    "pki": "certificates",
-    "roles": "roles: identities have grants",
-    "secret-approvals": "approvals of edits",
-    "secret-rotations": "secret rotation",
-    "service-token": "service tokens: log in with universal auth",
-    "ssh": "certificates",
-    "webhooks": "webhooks",
+    "dynamic-secrets": "Keytide has no dynamic secrets.",
+    "groups": "Keytide has no groups: identities have grants.",
+    "identity-memberships": "Keytide has no memberships: identities have grants.",
+    "integration": "Keytide has no native integrations: use secret syncs.",
+    "integration-auth": "Keytide has no native integrations: use app connections.",
+    "kms": "Keytide manages no keys for others.",
+    "memberships": "Keytide has no memberships: identities have grants.",
+    "pki": "Keytide has no certificates.",
+    "roles": "Keytide has no roles: identities have grants.",
+    "secret-approvals": "Keytide has no approvals of edits.",
+    "secret-rotations": "Keytide does not rotate secrets.",
+    "service-token": "Keytide has no service tokens: log in with universal auth.",
+    "ssh": "Keytide has no certificates.",
+    "webhooks": "Keytide sends no webhooks.",
     **{
-        f"{way}-auth": "that way to log in: use universal auth"
+        f"{way}-auth": "Keytide knows no such way to log in: use universal auth."
         for way in ("aws", "azure", "gcp", "jwt", "kubernetes", "ldap", "oci", "oidc", "tls-cert", "token")
     },
 }
@@ -117,10 +117,10 @@ def envelope(failure: Failure, request_id: str) -> Response:
 
 def _absence(failure: Failure) -> str | None:
     """Return what is said about a route that only Infisical has."""
-    if not isinstance(failure.cause, HTTPException) or failure.status != 404:
+    if not isinstance(failure.cause, HTTPException) or failure.status not in (404, 405):
         return None
-    named = next((ABSENT[part] for part in failure.path.split("/") if part in ABSENT), None)
-    return named and f"There is no such route: Keytide has no {named}."
+    reason = next((ABSENT[part] for part in failure.path.split("/") if part in ABSENT), None)
+    return reason and f"There is no such route. {reason}"
 
 
 def _status(failure: Failure) -> tuple[int, str]:

@@ -130,7 +130,7 @@ def test_an_unknown_route_is_answered_in_the_form_of_the_wire(anonymous: ApiClie
     ("path", "named"),
     [
         ("/api/v1/dynamic-secrets/leases", "dynamic secrets"),
-        ("/api/v1/kms/keys", "key management"),
+        ("/api/v1/kms/keys", "manages no keys"),
         ("/api/v1/webhooks", "webhooks"),
         ("/api/v2/service-token", "universal auth"),
     ],
