@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperOption
 from typer.exceptions import TyperException
 
 from cli.commands import (
@@ -113,10 +114,25 @@ def begin(
     context.obj = Invocation(url, umask=os.umask(0o077))
 
 
+def build_command() -> Any:
+    """Return everything that ``keytide`` can do, with a help in which no flag looks as if it took a value."""
+    root = typer.main.get_command(app)
+    _leave_types_out(root)
+    return root
+
+
+def _leave_types_out(command: Any) -> None:
+    for param in command.get_params(typer.Context(command)):
+        if isinstance(param, TyperOption) and param.is_flag:
+            param.metavar = ""
+    for below in getattr(command, "commands", {}).values():
+        _leave_types_out(below)
+
+
 def main() -> None:
     """Run the command line. An error of ours becomes a sentence and an exit status."""
     try:
-        status = app(standalone_mode=False)
+        status = build_command()(standalone_mode=False)
     except (KeytideError, TyperException, typer.Abort) as error:
         if isinstance(error, typer.Abort):
             # The question it answers has no end of line yet.

@@ -67,13 +67,24 @@ class Client:
         """Return the JSON that *path* answers, None where there is none. What is None is not sent."""
         answer = self.request(method, path, params=_given(params), json=body and _given(body))
         if answer.is_error:
-            raise _refusal(answer)
+            raise self._refusal(answer)
         if not answer.content:
             return None
         try:
             return answer.json()
         except ValueError:
             raise NoAnswer(f"What answers at {self.server.url} is not Keytide.") from None
+
+    def _refusal(self, answer: httpx.Response) -> KeytideError:
+        # Whoever else answers may repeat what was sent, the token included.
+        if "x-request-id" not in answer.headers:
+            return NoAnswer(
+                f"What answers at {self.server.url} is not Keytide, or something before it: it refuses "
+                f"with {answer.status_code}."
+            )
+        if answer.status_code == 401 and self.server.token is None:
+            return Unauthenticated(f"There is no token for {self.server.url} here. {LOG_IN}")
+        return _refusal(answer)
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Return the answer as it is. Raises ``NoAnswer`` if there is none."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from cli.app import EXIT, app
+from cli.app import EXIT, build_command
 
 #: What stands above it is written by hand.
 MARK = "<!-- From here on: make docs -->\n"
@@ -23,7 +23,7 @@ _EXIT = {
 
 def updated(page: str) -> str:
     """Return *page* with everything below the mark as the commands are now."""
-    command = typer.main.get_command(app)
+    command = build_command()
     context = typer.Context(command, info_name="keytide")
     by_hand = page.partition(MARK)[0]
     return by_hand + "\n".join([MARK, "\n".join(_exit_table()), *_sections(command, context)])

@@ -42,7 +42,8 @@ def connect(
     method: Annotated[
         str | None,
         typer.Option(
-            help="Where a token is not enough: the method. The credentials are then asked for, in JSON."
+            metavar="METHOD",
+            help="Where a token is not enough: the method. The credentials are then asked for, in JSON.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -87,7 +88,8 @@ def disconnect(
     context: typer.Context,
     provider: ProviderName,
     connection: Annotated[
-        str | None, typer.Option("--connection", "-c", help="Its name or id, where there are several.")
+        str | None,
+        typer.Option("--connection", "-c", metavar="NAME", help="Its name or id, where there are several."),
     ] = None,
     yes: Yes = False,
     as_json: AsJson = False,

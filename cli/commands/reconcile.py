@@ -16,12 +16,19 @@ def reconcile(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Every sync of every vault.")] = False,
     vault: VaultName = None,
-    provider: Annotated[str | None, typer.Option("--provider", help="Only syncs to this provider.")] = None,
+    provider: Annotated[
+        str | None, typer.Option("--provider", metavar="NAME", help="Only syncs to it.")
+    ] = None,
     connection: Annotated[
         str | None,
-        typer.Option("--connection", "-c", help="Only syncs over this connection; goes with --provider."),
+        typer.Option(
+            "--connection",
+            "-c",
+            metavar="NAME",
+            help="Only syncs over this connection; goes with --provider.",
+        ),
     ] = None,
-    sync: Annotated[str | None, typer.Option("--sync", help="Only this sync.")] = None,
+    sync: Annotated[str | None, typer.Option("--sync", metavar="NAME", help="Only this one.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Look for drift now, instead of when it is due, and repair it where the sync says so.

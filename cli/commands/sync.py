@@ -187,7 +187,7 @@ def preview(
         screen.changes(changes)
         screen.done(f"{pair}: {changes.summary}, {len(found['toSkip'])} left as they are.", data=found)
         if check and changes.count:
-            raise ChangesPending(f"{changes.summary.capitalize()}.")
+            raise ChangesPending(f"Changes are pending: {changes.summary}.")
 
 
 # --- doing ---------------------------------------------------------------------------------------------

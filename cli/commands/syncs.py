@@ -88,14 +88,14 @@ def preview(
         screen.changes(changes)
         screen.done(f"{sync['name']}: {changes.summary}, {found['plan']['unchanged']} unchanged.", data=found)
         if check and changes.count:
-            raise ChangesPending(f"{sync['name']}: {changes.summary}.")
+            raise ChangesPending(f"Changes are pending: {changes.summary}.")
 
 
 @app.command("jobs")
 def list_jobs(
     context: typer.Context,
     name: Name,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="NUMBER", help="How many.")] = 20,
     vault: VaultName = None,
     as_json: AsJson = False,
 ) -> None:
@@ -125,7 +125,9 @@ def list_jobs(
 def logs(
     context: typer.Context,
     name: Name,
-    job: Annotated[str | None, typer.Argument(help="The job's id; otherwise the last job.")] = None,
+    job: Annotated[
+        str | None, typer.Argument(metavar="JOB", help="The job's id; otherwise the last job.")
+    ] = None,
     vault: VaultName = None,
     as_json: AsJson = False,
 ) -> None:
@@ -159,8 +161,10 @@ def watch(context: typer.Context, name: Name, vault: VaultName = None, as_json: 
 @app.command("create")
 def create(
     context: typer.Context,
-    provider: Annotated[str, typer.Argument(help="railway, vercel, netlify, flyio or dotenv.")],
-    name: Annotated[str, typer.Option("--name", "-n", help="A name: lower case, digits, hyphens.")],
+    provider: Annotated[
+        str, typer.Argument(metavar="PROVIDER", help="railway, vercel, netlify, flyio or dotenv.")
+    ],
+    name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Lower case, digits, hyphens.")],
     to: Annotated[
         list[str],
         typer.Option("--to", metavar="FIELD=VALUE", help="Where to, as docs/providers names the fields."),
@@ -170,17 +174,22 @@ def create(
     ] = "production",
     path: Annotated[str, typer.Option("--path", metavar="FOLDER", help="The folder in it.")] = "/",
     connection: Annotated[
-        str | None, typer.Option("--connection", "-c", help="The connection's name or id.")
+        str | None, typer.Option("--connection", "-c", metavar="NAME", help="The connection's name or id.")
     ] = None,
     first: Annotated[
         Literal["overwrite", "import-vault-wins", "import-provider-wins"],
-        typer.Option("--first", help="What the first run does with what is there."),
+        typer.Option(
+            "--first",
+            metavar="HOW",
+            help="What the first run does with what is there: overwrite, import-vault-wins or "
+            "import-provider-wins.",
+        ),
     ] = "overwrite",
     keep: Annotated[bool, typer.Option("--keep", help="Never delete a key at the destination.")] = False,
     options: Annotated[
         list[str] | None,
         typer.Option(
-            "--option", metavar="NAME=VALUE", help="Further sync options, e.g. keySchema=SHOP_{{secretKey}}."
+            "--option", metavar="NAME=VALUE", help="Another option of the sync, as docs/concepts.md names it."
         ),
     ] = None,
     auto: Annotated[bool, typer.Option("--auto/--manual", help="Follow each change by itself.")] = True,

@@ -52,12 +52,21 @@ def list_tokens(context: typer.Context, vault: VaultName = None, as_json: AsJson
 @app.command("create")
 def create(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="What it is for, such as ci.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for, such as ci.")],
     scopes: Annotated[
-        list[Scope], typer.Option("--scope", "-s", help="What it may do; several times for several.")
+        list[Scope],
+        typer.Option(
+            "--scope",
+            "-s",
+            metavar="SCOPE",
+            help="What it may do: read, write, sync or admin. Several times for several.",
+        ),
     ],
     everywhere: Annotated[bool, typer.Option("--all", help="Valid for every vault, not for one.")] = False,
-    days: Annotated[int | None, typer.Option("--days", min=1, help="When it ends; otherwise never.")] = None,
+    days: Annotated[
+        int | None,
+        typer.Option("--days", min=1, metavar="NUMBER", help="After how many it ends; otherwise never."),
+    ] = None,
     vault: VaultName = None,
     as_json: AsJson = False,
 ) -> None:

@@ -1,10 +1,14 @@
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from typer.core import TyperOption
 
-from cli.app import main
+from cli.app import build_command, main
 from cli.commands.up import children_of
 from cli.sockets import listen
 from shared.settings import Settings
@@ -55,6 +59,20 @@ def test_the_help_lists_the_commands(
     assert status == 0
     for command in ("up", "demo", "migrate", "api", "worker", "beat"):
         assert f" {command} " in said
+
+
+def test_no_flag_looks_as_if_it_took_a_value_and_every_other_option_names_its_own() -> None:
+    for name, param in _options(build_command(), "keytide"):
+        assert (param.metavar == "") == param.is_flag, f"{name} --{param.name}"
+
+
+def _options(of: Any, name: str) -> Iterator[tuple[str, TyperOption]]:
+    for param in of.get_params(typer.Context(of)):
+        if isinstance(param, TyperOption) and not param.hidden:
+            assert param.metavar is not None, f"{name} --{param.name}"
+            yield name, param
+    for called, below in getattr(of, "commands", {}).items():
+        yield from _options(below, f"{name} {called}")
 
 
 def test_the_password_of_the_broker_is_in_no_command_line(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ SERVER = Server("http://127.0.0.1:1", SecretStr("kt_token"), "test")
 
 def refused(status: int, body: Any, **headers: str) -> KeytideError:
     """Return the error that this answer becomes."""
-    answer = httpx.Response(status, json=body, headers=headers)
+    answer = httpx.Response(status, json=body, headers={"x-request-id": "req-0", **headers})
     transport = httpx.MockTransport(lambda request: answer)
     with httpx.Client(base_url=SERVER.url, transport=transport) as http, pytest.raises(KeytideError) as error:
         Client(SERVER, http).get("/path")
@@ -81,6 +81,27 @@ def test_what_is_not_keytide_is_not_taken_for_it() -> None:
         pytest.raises(NoAnswer, match="is not Keytide"),
     ):
         Client(SERVER, http).get("/path")
+
+
+def test_a_refusal_of_something_else_is_not_repeated() -> None:
+    echo = httpx.Response(401, json={"message": "you sent Bearer kt_token"})
+    transport = httpx.MockTransport(lambda request: echo)
+    with httpx.Client(base_url=SERVER.url, transport=transport) as http, pytest.raises(NoAnswer) as error:
+        Client(SERVER, http).get("/path")
+
+    assert "kt_token" not in error.value.message
+    assert error.value.message.endswith("is not Keytide, or something before it: it refuses with 401.")
+
+
+def test_whoever_has_no_token_is_told_so() -> None:
+    server = Server("http://127.0.0.1:1", None, "")
+    answer = httpx.Response(401, json={"message": "No."}, headers={"x-request-id": "req-1"})
+    transport = httpx.MockTransport(lambda request: answer)
+    with (
+        httpx.Client(base_url=server.url, transport=transport) as http,
+        pytest.raises(Unauthenticated, match=r"There is no token for http://127\.0\.0\.1:1 here\."),
+    ):
+        Client(server, http).get("/path")
 
 
 def test_names_with_signs_of_an_address_arrive_as_they_are() -> None:
