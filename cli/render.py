@@ -121,9 +121,11 @@ class Screen:
             return
         shown = {name: value for name, value in fields.items() if value is not None and str(value)}
         width = max(map(len, shown), default=0)
-        for name, value in shown.items():
-            cell = value if isinstance(value, Text) else Text(_plain(value))
-            self._out.print(Text(f"{name:<{width}}  ", style="dim") + cell, soft_wrap=True)
+        if self._out.is_terminal:
+            self._out.print(_grid(shown))
+        else:
+            for name, value in shown.items():
+                typer.echo(f"{name:<{width}}  {_plain(str(value))}")
 
     def done(self, text: str, *, data: Any) -> None:
         """Say in one sentence what was done."""
@@ -223,12 +225,27 @@ def ago(moment: str | None, *, now: Callable[[], datetime] = utc_now) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Table:
+    """Return a table. A column in which nothing stands only takes room from the others."""
+    used = [number for number, _ in enumerate(columns) if any(str(row[number]) for row in rows)]
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number in used:
+        table.add_column(columns[number], overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(_plain(cell)) for cell in row))
+        table.add_row(*(_cell(row[number]) for number in used))
     return table
+
+
+def _grid(fields: Mapping[str, Cell]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in fields.items():
+        grid.add_row(name, _cell(value))
+    return grid
+
+
+def _cell(value: Cell) -> Text:
+    return value if isinstance(value, Text) else Text(_plain(value))
 
 
 def _plain(text: str) -> str:

@@ -46,7 +46,8 @@ def list_tokens(context: typer.Context, vault: VaultName = None, as_json: AsJson
             )
             for each in found
         ]
-        screen.table(("Token", "May", "Ends", "Created", "Id"), rows, data=found, empty="There is no token.")
+        empty = "No token was handed out, but the administrator's and those of logins."
+        screen.table(("Token", "May", "Ends", "Created", "Id"), rows, data=found, empty=empty)
 
 
 @app.command("create")

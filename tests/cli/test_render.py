@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.render import Changes, NotConfirmed, Screen, ago
+from cli.render import Changes, NotConfirmed, Screen, ago, state
 from shared.errors import KeytideError
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -39,6 +39,47 @@ def test_in_a_pipe_a_table_is_lines_and_a_hint_is_nothing(capsys: pytest.Capture
     screen.hint("Look elsewhere.")
 
     assert capsys.readouterr() == ("A\tok\nB\tfailed\n", "")
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of forty columns, with colours."""
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "40"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_column_in_which_nothing_stands_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen().table(("Key", "Problem", "State"), [("A", "", "ok")], data=[], empty="")
+
+    out = capsys.readouterr().out
+    assert "Problem" not in out
+    assert "State" in out
+
+
+@pytest.mark.usefixtures("terminal")
+def test_on_a_terminal_a_value_is_not_dim_and_stays_in_its_column(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Screen().fields({"Name": "x" * 50, "State": state("ok")}, data={})
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("\x1b[2mName")
+    assert lines[0].endswith("\x1b[0m" + "x" * 33)
+    assert lines[1].rstrip().endswith("\x1b[0m" + "x" * 17)
+    assert "\x1b[32mok" in lines[2]
+
+
+@pytest.mark.usefixtures("terminal")
+def test_whoever_wants_no_colour_gets_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    Screen().table(("State",), [(state("failed"),)], data=[], empty="")
+
+    assert "\x1b[31m" not in capsys.readouterr().out
 
 
 def test_as_json_there_is_nothing_but_json(capsys: pytest.CaptureFixture[str]) -> None:
