@@ -85,6 +85,21 @@ def test_a_sync_has_no_limit_of_keys(world: World) -> None:
     assert world.held()["KEY_1199"] == "https://shop/1199"
 
 
+def test_nothing_is_deleted_before_what_replaces_it_is_written(world: World) -> None:
+    world.put(OLD_NAME="1")
+    world.sync()
+    world.work()
+    world.railway.fail_next(Fail(503), where=is_write)
+
+    world.put(NEW_NAME="1")
+    world.drop("OLD_NAME")
+    world.work()
+
+    assert world.held() == {"OLD_NAME": "1"}
+    world.later(60)
+    assert world.held() == {"NEW_NAME": "1"}
+
+
 # --- what is left alone --------------------------------------------------------------------------------
 
 
