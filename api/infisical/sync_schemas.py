@@ -15,10 +15,10 @@ from api.infisical.wire import (
     Dated,
     Description,
     EnvironmentSlug,
+    ExactBool,
     FolderPath,
     Limit,
     Offset,
-    QueryBool,
     Slug,
     WireModel,
 )
@@ -169,7 +169,7 @@ class NameFilter(WireModel):
 
 
 class DeleteQuery(WireModel):
-    remove_secrets: QueryBool = Field(False, description="Also remove what this sync wrote, then delete it.")
+    remove_secrets: ExactBool = Field(False, description="Also remove what this sync wrote, then delete it.")
 
 
 class SyncRequest(WireModel):

@@ -69,13 +69,16 @@ def _slug_form(text: str) -> str:
 
 
 def _true_or_false(text: Any) -> Any:
-    # Python's clients write True and False.
-    match text.lower() if isinstance(text, str) else text:
+    match text:
         case "true" | True:
             return True
         case "false" | False:
             return False
     raise ValueError("Write true or false.")
+
+
+def _lower(text: Any) -> Any:
+    return text.lower() if isinstance(text, str) else text
 
 
 def _none_if_empty(text: Any) -> Any:
@@ -88,7 +91,9 @@ Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length
 EnvironmentSlug = Annotated[str, Field(min_length=1, max_length=64, examples=["production"])]
 FolderPath = Annotated[str, Field(min_length=1, max_length=2048, examples=["/"])]
 #: Queries have booleans as texts.
-QueryBool = Annotated[bool, BeforeValidator(_true_or_false)]
+ExactBool = Annotated[bool, BeforeValidator(_true_or_false)]
+#: Where nothing is changed: Python's clients write True and False.
+QueryBool = Annotated[ExactBool, BeforeValidator(_lower)]
 #: Some clients send a field that they leave out as an empty text.
 NoneIfEmpty = BeforeValidator(_none_if_empty)
 

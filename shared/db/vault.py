@@ -185,9 +185,13 @@ def find_folder(session: Session, environment_id: UUID, path: str, *, keep: bool
     return session.scalar(query.with_for_update(read=True, key_share=True) if keep else query)
 
 
-def lock_folder(session: Session, folder_id: UUID) -> None:
-    """Let nobody else use the folder, or a folder below it that is being made, until the transaction ends."""
-    session.execute(select(Folder.id).where(Folder.id == folder_id).with_for_update())
+def lock_folder(session: Session, folder_id: UUID) -> bool:
+    """Let nobody else use the folder until the transaction ends, and tell whether it is there.
+
+    Nor can anybody make a folder below it meanwhile.
+    """
+    query = select(Folder.id).where(Folder.id == folder_id).with_for_update()
+    return session.scalar(query) is not None
 
 
 def find_folder_in_project(session: Session, project_id: UUID, environment: str, path: str) -> Folder | None:

@@ -82,12 +82,13 @@ def delete_environment(runtime: Runtime, environment_id: UUID) -> Environment:
     empties their destination.
     """
     with runtime.database.transaction() as session:
+        root = vault.find_folder(session, environment_id, ROOT)
+        folders = vault.list_subtree(session, root) if root else []
+        job_ids = run_stranded(runtime, session, folders)
+        # After the syncs: whoever gives one another source locks the sync first, too.
         row = _locked(session, environment_id)
         users = vault.importers_of(session, row) | vault.referrers_to(session, row)
         _refuse(row, {(slug, path) for slug, path in users if slug != row.slug})
-        root = vault.find_folder(session, row.id, ROOT)
-        folders = vault.list_subtree(session, root) if root else []
-        job_ids = run_stranded(runtime, session, folders)
         session.delete(row)
     for job_id in job_ids:
         runtime.broker.send(Task.RUN_JOB, job_id)

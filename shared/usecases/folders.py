@@ -165,6 +165,9 @@ def delete_folder(runtime: Runtime, folder_id: UUID) -> FolderView:
         for folder in folders:
             _note_change(runtime, session, view.environment, folder)
         job_ids = run_stranded(runtime, session, folders)
+        # After the syncs: whoever gives one another source locks the sync first, too.
+        if not vault.lock_folder(session, folder_id):
+            raise _no_folder(folder_id)
         session.delete(view.folder)
     runtime.broker.send(Task.DISPATCH)
     for job_id in job_ids:
@@ -308,8 +311,12 @@ def _view(session: Session, folder_id: UUID) -> FolderView:
     folder = session.get(Folder, folder_id)
     environment = session.get(Environment, folder.environment_id) if folder else None
     if folder is None or environment is None:
-        raise NotFound(f"There is no folder with the id {folder_id}.")
+        raise _no_folder(folder_id)
     return FolderView(folder, environment)
+
+
+def _no_folder(folder_id: UUID) -> NotFound:
+    return NotFound(f"There is no folder with the id {folder_id}.")
 
 
 def _import_view(session: Session, row: SecretImport) -> ImportView:
