@@ -132,7 +132,7 @@ def get_secret(
         typer.echo(secret["secretValue"], nl=sys.stdout.isatty())
 
 
-@app.command("set")
+@app.command("set", context_settings={"allow_extra_args": True})
 def set_secret(
     context: typer.Context,
     key: Key,
@@ -149,6 +149,13 @@ def set_secret(
 
     Its value is asked for, or comes from standard input or a file: on a command line, others could read it.
     """
+    name, has_value, _ = key.partition("=")
+    if context.args or has_value:
+        # Nothing behind the name is repeated: it may be the secret.
+        raise InvalidInput(
+            "A value does not belong on a command line, where others could read it. Nothing was changed. Say "
+            f"'keytide secrets set {name}': the value is asked for, or comes from standard input or --file."
+        )
     with _opened(context, vault, environment, path, as_json=as_json) as (folder, screen):
         known = {each["secretKey"] for each in folder.secrets(values=False)}
         folder.put({key: _value_from(file, screen, key)})

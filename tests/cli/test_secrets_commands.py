@@ -3,6 +3,8 @@
 import stat
 import sys
 
+import pytest
+
 from tests.cli.conftest import Person
 
 #: Values that a reader of lines, or of quotes, would break.
@@ -106,6 +108,16 @@ def test_set_takes_the_value_from_standard_input_or_from_a_file_to_the_byte(pers
 
     assert created.startswith("Created TOKEN")
     assert values(person) == {"TOKEN": "one two", "PEM": AWKWARD["PEM"]}
+
+
+@pytest.mark.parametrize("words", [["KEY=s3cret"], ["KEY", "s3cret"], ["KEY", "s3cret", "two"]])
+def test_a_value_on_the_command_line_is_neither_taken_nor_repeated(person: Person, words: list[str]) -> None:
+    done = person.keytide("secrets", "set", *words, stdin="other")
+
+    assert done.status == 1
+    assert "keytide secrets set KEY'" in done.err
+    assert "s3cret" not in done.out + done.err
+    assert values(person, "development") == {}
 
 
 def test_what_does_not_exist_stops_a_deletion(person: Person) -> None:
