@@ -100,7 +100,7 @@ class Operator(Person):
     def _options(self, target: Target, *, recursive: bool) -> SyncOptions:
         rng = self.kernel.rng
         behavior = InitialBehavior.OVERWRITE
-        if target.can_be_imported and rng.random() < 0.5:
+        if target.can_be_imported and rng.random() < 0.6:
             behavior = rng.choice(IMPORTING)
         return SyncOptions.model_validate(
             {

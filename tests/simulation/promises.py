@@ -16,6 +16,10 @@ from tests.simulation.rights import Rights, remembered
 from tests.simulation.runs import Broken, Edit, Run, State
 from tests.simulation.targets import TARGETS, Target, by_key
 
+#: Promises that have no number of their own.
+REPORT = "a report and an import write nothing"
+KEPT = "a first import keeps what was there"
+
 
 @dataclass
 class Watch:
@@ -139,7 +143,7 @@ class Watch:
         run.may_call = False
         if is_write:
             if run.only_reports or run.kind == "import":
-                self.breaks("a report and an import write nothing", f"{run} writes to its destination")
+                self.breaks(REPORT, f"{run} writes to its destination")
             self._check_right_to_write(run)
             self._writing[self._who()] = run
 
@@ -174,12 +178,14 @@ class Watch:
 
     def applied(self, edits: list[Edit]) -> None:
         """Look at what a call changed."""
-        run = self._runs.get(self._who())
-        found = list(self._seen_during(run)) if run and edits else []
+        if edits:
+            self.kernel.note("changes " + ", ".join(map(str, edits)))
+            self._check_edits(edits)
+        # Not before: what was there until now decides what may be changed.
         self.remember_states()
-        if not edits:
-            return
-        self.kernel.note("changes " + ", ".join(map(str, edits)))
+
+    def _check_edits(self, edits: list[Edit]) -> None:
+        run = self._runs.get(self._who())
         if run is None:
             self.breaks("R2", f"{edits[0]} was changed outside of any run")
         elif any((edit.service, edit.place) != (run.target.service, run.target.place) for edit in edits):
@@ -187,7 +193,7 @@ class Watch:
         elif run.kind == "remove":
             self._check_removal(run, edits)
         else:
-            self._check_sync(run, edits, found)
+            self._check_sync(run, edits, list(self._seen_during(run)))
 
     def remember_states(self) -> None:
         """Keep what the destinations hold now."""
@@ -271,7 +277,7 @@ class Watch:
         if edit.value is None and all(edit.key in (each.desired or {}) for each in window):
             self.breaks("R7", f"{run} deleted {edit.key} although its source held it throughout")
         if any(self._takes_what_was_there(run, each, edit) for each in window):
-            self.breaks("a first import keeps what was there", f"{run} changed {edit}, which it found")
+            self.breaks(KEPT, f"{run} changed {edit}, which it found")
         if edit.value is None and not any(self._fits(run, each, edit) for each in window):
             self.breaks("R2", f"{run} deleted {edit.key}, which it may not delete")
         if not any(self._fits(run, each, edit) for each in window):

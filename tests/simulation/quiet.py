@@ -65,16 +65,17 @@ def _ask_again_to_remove(world: World, row: sqlite3.Row) -> None:
 
 
 def _see_to(world: World, row: sqlite3.Row) -> None:
-    """Approve what is blocked, and ask again for what failed or what no reconcile would mend."""
+    """Approve what is blocked, ask again for what no reconcile mends, and make up for no lost edit."""
     sync_id, mode = UUID(row["id"]), json.loads(row["sync_options"]).get("reconcileMode", "repair")
     nobody_mends = mode != "repair" or not world.reconciles
+    is_adrift = world.reconciles and mode == "off"
     was_emptied = (row["last_removed_at"] or "") > (row["last_synced_at"] or "")
     plan_hash = asked_hash(row["last_sync_message"]) if row["sync_status"] == "failed" else ""
     with suppress(InputError):
         if plan_hash:
             world.kernel.note(f"approves {plan_hash} of {row['name']}")
             world.people.approve_plan(sync_id, row["destination"], plan_hash)
-        elif nobody_mends and (row["sync_status"] == "failed" or was_emptied or mode == "off"):
+        elif nobody_mends and (row["sync_status"] == "failed" or was_emptied or is_adrift):
             world.kernel.note(f"triggers {row['name']}")
             syncs.trigger(world.people.runtime, row["destination"], sync_id, Kind.SYNC)
 

@@ -58,7 +58,7 @@ class Stranger(Person):
 
     def _put(self, target: Target, key: str) -> None:
         # Some texts would come alive in the vault, and an empty one is no reason to lose a full one.
-        text = self.kernel.rng.choices((f"by hand {self.mint()}", "by hand ${ALPHA}", ""), (8, 1, 1))[0]
+        text = self.kernel.rng.choices((f"by hand {self.mint()}", "by hand ${ALPHA}", ""), (6, 3, 1))[0]
         put(self.services[target.service], target, key, text)
         self.kernel.note(f"writes {key}={text} at {target}")
         self.watch.remember_states()

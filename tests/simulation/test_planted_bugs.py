@@ -1,24 +1,28 @@
 """Does the simulation find bugs? Each of these is planted, and has to be found within a few seeds."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from shared.broker import Task
 from shared.db import change_events, jobs, ledger, syncs
-from shared.db.jobs import Job
+from shared.db.jobs import Job, Kind, Trigger
 from shared.errors import LeaseLost, SyncChanged
 from shared.plan import Change, Create, Plan, Update
-from shared.providers.base import Destination
+from shared.providers.base import Destination, Pulled
 from shared.runtime import Runtime
-from shared.usecases import edit_secrets, sync_secrets
+from shared.usecases import edit_secrets, import_secrets, run_job, sync_secrets
 from shared.usecases.claim import Claim
 from shared.usecases.edit_secrets import Draft
 from shared.usecases.outcome import Outcome
 from shared.usecases.view import View
+from tests.simulation.imports import IMPORT
+from tests.simulation.promises import KEPT, REPORT
 from tests.simulation.simulate import simulate
 
 #: Seeds in which a planted bug has to show.
@@ -87,7 +91,7 @@ def test_a_change_event_committed_apart_from_its_edit_is_found(monkeypatch: pyte
             change_events.record(session, project_id, environment, path, keys, now=runtime.clock())
         runtime.broker.send(Task.DISPATCH)
 
-    monkeypatch.setattr(edit_secrets, "_note_change", lambda desk, keys: None)
+    monkeypatch.setattr(edit_secrets, "note_change", lambda desk, keys: None)
     monkeypatch.setattr(edit_secrets, "update_secrets", update_apart)
 
     # A crash has to hit the moment between the two, and no later edit may make up for it: that is rare.
@@ -106,3 +110,46 @@ def test_a_lease_that_is_never_renewed_is_found(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Claim, "_check", check)
 
     assert is_found("R11")
+
+
+def test_an_import_that_misses_a_key_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    choose = import_secrets.choose
+
+    def choose_all_but_one(*given: Any) -> dict[str, SecretStr]:
+        return dict(sorted(choose(*given).items())[:-1])
+
+    monkeypatch.setattr(import_secrets, "choose", choose_all_but_one)
+
+    assert is_found(IMPORT)
+
+
+def test_a_mirror_that_takes_what_could_not_be_imported_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = View.plan
+
+    def plan_without_sparing(view: View, pulled: Pulled, destination: Destination) -> Plan:
+        return plan(replace(view, spared=frozenset()), pulled, destination)
+
+    monkeypatch.setattr(View, "plan", plan_without_sparing)
+
+    assert is_found(KEPT)
+
+
+def test_a_report_that_repairs_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def repair(claim: Claim, outcome: Outcome) -> None:
+        sync_secrets.sync_secrets(replace(claim, trigger=Trigger.MANUAL), outcome)
+
+    monkeypatch.setitem(run_job._CARRY_OUT, Kind.SYNC, repair)
+
+    assert is_found(REPORT)
+
+
+def test_an_approval_of_another_plan_that_counts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_pass = sync_secrets._let_pass
+
+    def let_anything_approved_pass(claim: Claim, plan: Plan) -> None:
+        if "approvePlan" not in claim.job_options:
+            let_pass(claim, plan)
+
+    monkeypatch.setattr(sync_secrets, "_let_pass", let_anything_approved_pass)
+
+    assert is_found("R14")
