@@ -70,7 +70,7 @@ def create_celery(settings: Settings) -> Celery:
             "socket_timeout": 15,
             "health_check_interval": 10,
             "retry_on_timeout": True,
-            # Who edits a secret must not wait for a broker that is gone: the sweep finds what it was not told.
+            # Who edits a secret must not wait for a broker that is gone: the sweep finds what was missed.
             "max_retries": 1,
             "interval_start": 0,
         },
