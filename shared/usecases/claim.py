@@ -22,7 +22,7 @@ from shared.db.syncs import Status, Sync
 from shared.errors import Conflict, LeaseLost, SyncChanged
 from shared.runtime import Runtime
 from shared.sync_options import SyncOptions
-from shared.usecases.syncs import set_message, set_status
+from shared.usecases.sync_status import set_message, set_status
 
 
 @dataclass(frozen=True)

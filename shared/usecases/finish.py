@@ -17,7 +17,7 @@ from shared.errors import CredentialsRejected, KeytideError, RateLimited
 from shared.runtime import Runtime
 from shared.usecases.claim import Claim
 from shared.usecases.outcome import Outcome
-from shared.usecases.syncs import set_message, set_status, shortened
+from shared.usecases.sync_status import set_message, set_status, shortened
 
 log = structlog.get_logger()
 

@@ -1,15 +1,18 @@
 """Scheduled reconciliation: looking for drift at every destination, when its time has come."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 
+from shared.backoff import next_reconcile, spread
 from shared.broker import Queue, Task
 from shared.db import jobs, syncs
 from shared.db.jobs import Kind, Request, Trigger
+from shared.db.syncs import Sync
 from shared.runtime import Runtime
-from shared.usecases.syncs import reconcile_after
+from shared.sync_options import SyncOptions
 
 log = structlog.get_logger()
 
@@ -66,3 +69,17 @@ def reconcile_due(runtime: Runtime) -> int:
     if total:
         log.info("reconcile.queued", syncs=total)
     return total
+
+
+def reconcile_after(runtime: Runtime, sync: Sync) -> datetime | None:
+    """Return when the sync is to be looked at next, or None if never."""
+    options = SyncOptions.model_validate(sync.sync_options)
+    if options.reconcile_mode == "off" or not sync.is_auto_sync_enabled or sync.is_paused:
+        return None
+    seconds = options.reconcile_every_seconds or runtime.settings.reconcile_seconds
+    return next_reconcile(
+        runtime.clock(),
+        every=timedelta(seconds=seconds),
+        cron=options.reconcile_cron,
+        offset=spread(sync.id),
+    )

@@ -12,7 +12,7 @@ from shared.db.jobs import JobStatus, Kind
 from shared.db.syncs import Status
 from shared.runtime import Runtime
 from shared.usecases.dispatch import dispatch
-from shared.usecases.syncs import set_message, set_status
+from shared.usecases.sync_status import set_message, set_status
 
 log = structlog.get_logger()
 

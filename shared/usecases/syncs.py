@@ -2,30 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from shared.backoff import next_reconcile, spread
 from shared.broker import Queue, Task
 from shared.db import jobs, syncs, vault
 from shared.db.connections import Connection
 from shared.db.jobs import EVERY_JOB, Job, JobFilter, Kind, Request, Trigger
 from shared.db.syncs import Status, Sync, destination_key
 from shared.db.vault import Environment, Folder
-from shared.errors import Conflict, InvalidInput, NotFound
+from shared.errors import InvalidInput, NotFound
 from shared.providers.base import DestinationConfig
 from shared.runtime import Runtime
-from shared.sync_options import InitialBehavior, SyncOptions
+from shared.sync_options import SyncOptions
 from shared.usecases.connections import provider_named
-from shared.usecases.places import Place, find_place
+from shared.usecases.reconcile import reconcile_after
 from shared.usecases.retarget import Left, remove_from
-
-#: Longest message on a sync, as on the original's wire.
-MAX_MESSAGE = 1024
+from shared.usecases.sync_rules import (
+    check_options,
+    colliding,
+    find_source,
+    parse_config,
+    refuse_overlap,
+    refuse_removal_from_a_part,
+    refuse_taken_name,
+    usable_connection,
+)
+from shared.usecases.sync_status import set_message, set_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +90,16 @@ def create_sync(runtime: Runtime, draft: SyncDraft) -> SyncView:
     config = parse_config(draft.destination, draft.destination_config)
     now = runtime.clock()
     with runtime.database.transaction() as session:
-        place = _source(session, draft.project_id, draft.environment, draft.secret_path)
-        _refuse_taken_name(session, draft.project_id, draft.name)
+        place = find_source(session, draft.project_id, draft.environment, draft.secret_path)
+        refuse_taken_name(session, draft.project_id, draft.name)
         sync = Sync(
             id=uuid4(),
             project_id=draft.project_id,
             name=draft.name,
             description=draft.description,
-            connection_id=_connection(session, draft.connection_id, draft).id,
+            connection_id=usable_connection(
+                session, draft.connection_id, draft.project_id, draft.destination
+            ).id,
             environment_id=place.environment.id,
             folder_id=place.folder.id,
             destination=draft.destination,
@@ -106,8 +114,8 @@ def create_sync(runtime: Runtime, draft: SyncDraft) -> SyncView:
             created_at=now,
             updated_at=now,
         )
-        _check_options(sync)
-        _refuse_overlap(session, sync, place.environment.slug)
+        check_options(sync)
+        refuse_overlap(session, sync, place.environment.slug)
         _plan_reconcile(runtime, sync)
         session.add(sync)
         session.flush()
@@ -126,10 +134,10 @@ def update_sync(runtime: Runtime, destination: str, sync_id: UUID, changes: Sync
         changed = _outcome(sync) != before
         if changed:
             environment = session.get(Environment, sync.environment_id) if sync.environment_id else None
-            _check_options(sync)
-            _refuse_overlap(session, sync, environment.slug if environment else "")
+            check_options(sync)
+            refuse_overlap(session, sync, environment.slug if environment else "")
             if changes.remove_secrets:
-                _refuse_removal_from_a_part(sync, left)
+                refuse_removal_from_a_part(sync, left)
             sync.generation += 1
         sync.version += 1
         sync.updated_at = runtime.clock()
@@ -264,101 +272,8 @@ def find_duplicate(
     """Return a sync that already writes to that destination or to a part of it, whatever its keys."""
     config = parse_config(destination, destination_config)
     with runtime.database.snapshot() as session:
-        found = _colliding(session, destination, config)
+        found = colliding(session, destination, config)
         return next((sync for sync in found if sync.id != exclude), None)
-
-
-def parse_config(destination: str, fields: Mapping[str, Any]) -> DestinationConfig:
-    """Return the destination that *fields* describe. Raises ``InvalidInput`` naming the field."""
-    try:
-        return provider_named(destination).config_type.model_validate(dict(fields))
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ("destinationConfig", *first["loc"])
-        raise InvalidInput(f"{'.'.join(map(str, where))}: {first['msg']}.", field=where) from None
-
-
-# --- what is checked -----------------------------------------------------------------------------------
-
-
-def _source(session: Session, project_id: UUID, environment: str, path: str) -> Place:
-    try:
-        return find_place(session, project_id, environment, path)
-    except NotFound as error:
-        # The wire answers 400 here, not 404: what does not exist is a part of the request.
-        raise InvalidInput(error.message, field=("secretPath",)) from None
-
-
-def _connection(session: Session, connection_id: UUID, draft: SyncDraft | Sync) -> Connection:
-    row = session.get(Connection, connection_id)
-    usable = row is not None and row.project_id in (None, draft.project_id)
-    if row is None or not usable or row.app != draft.destination:
-        raise InvalidInput(
-            f"There is no {draft.destination} connection with the id {connection_id} for this project.",
-            field=("connectionId",),
-        )
-    return row
-
-
-def _check_options(sync: Sync) -> None:
-    behavior = SyncOptions.model_validate(sync.sync_options).initial_sync_behavior
-    kind = provider_named(sync.destination)
-    if behavior is not InitialBehavior.OVERWRITE and not kind.can_import:
-        raise InvalidInput(
-            f"{kind.title} does not show values, so nothing can be imported from it: "
-            f"use '{InitialBehavior.OVERWRITE}'.",
-            field=("syncOptions", "initialSyncBehavior"),
-        )
-
-
-def _refuse_taken_name(session: Session, project_id: UUID, name: str) -> None:
-    if syncs.find_by_name(session, project_id, name) is not None:
-        raise Conflict(f"The project already has a sync named '{name}'.")
-
-
-def _refuse_overlap(session: Session, sync: Sync, environment: str) -> None:
-    """Raise ``Conflict`` if another sync could write one of the keys that *sync* writes."""
-    config = parse_config(sync.destination, sync.destination_config)
-    # Two that are created at once do not see each other: the second one waits here.
-    syncs.reserve(session, sync.destination if config.may_overlap else sync.destination_key)
-    schema = SyncOptions.model_validate(sync.sync_options).parsed_key_schema
-    for other in _colliding(session, sync.destination, config):
-        if other.id == sync.id:
-            continue
-        others = SyncOptions.model_validate(other.sync_options).parsed_key_schema
-        place = session.get(Environment, other.environment_id) if other.environment_id else None
-        if schema.overlaps(environment, others, place.slug if place else ""):
-            raise Conflict(
-                f"{_named(other, sync.project_id)} already writes there, and some keys would belong to both. "
-                "Give them key schemas that cannot produce the same key, or choose another destination."
-            )
-
-
-def _colliding(session: Session, destination: str, config: DestinationConfig) -> Sequence[Sync]:
-    """Return the syncs to that provider whose places share variables with the place *config*."""
-    if not config.may_overlap:
-        return syncs.syncs_at(session, destination_key(destination, config.identity()))
-    return [
-        other
-        for other in syncs.syncs_to(session, destination)
-        if config.collides(parse_config(destination, other.destination_config))
-    ]
-
-
-def _refuse_removal_from_a_part(sync: Sync, left: Left) -> None:
-    """Raise ``InvalidInput`` if removing from the place that *sync* leaves would take from its new one."""
-    before, now = (parse_config(sync.destination, each) for each in (left.config, sync.destination_config))
-    if left.key != sync.destination_key and now.collides(before):
-        raise InvalidInput(
-            "The old and the new destination overlap: removing secrets from the old one would take them away "
-            "from the new one as well. Change the destination without removing anything.",
-            field=("removeSecrets",),
-        )
-
-
-def _named(other: Sync, project_id: UUID) -> str:
-    """What a person of that project may know of another sync."""
-    return f"The sync '{other.name}'" if other.project_id == project_id else "A sync of another project"
 
 
 # --- what changes --------------------------------------------------------------------------------------
@@ -378,12 +293,14 @@ def _outcome(sync: Sync) -> tuple[object, ...]:
 
 def _apply(session: Session, sync: Sync, changes: SyncChanges) -> None:
     if changes.name is not None and changes.name != sync.name:
-        _refuse_taken_name(session, sync.project_id, changes.name)
+        refuse_taken_name(session, sync.project_id, changes.name)
         sync.name = changes.name
     if changes.description is not None:
         sync.description = changes.description
     if changes.connection_id is not None:
-        sync.connection_id = _connection(session, changes.connection_id, sync).id
+        sync.connection_id = usable_connection(
+            session, changes.connection_id, sync.project_id, sync.destination
+        ).id
     if changes.destination_config is not None:
         _point_to(sync, parse_config(sync.destination, changes.destination_config))
     if changes.sync_options is not None:
@@ -410,7 +327,7 @@ def _apply_source(session: Session, sync: Sync, changes: SyncChanges) -> None:
     view = _view(session, sync)
     environment = changes.environment or (view.environment.slug if view.environment else "")
     path = changes.secret_path or (view.folder.path if view.folder else vault.ROOT)
-    place = _source(session, sync.project_id, environment, path)
+    place = find_source(session, sync.project_id, environment, path)
     sync.environment_id, sync.folder_id = place.environment.id, place.folder.id
 
 
@@ -445,51 +362,8 @@ def _queue(
     return jobs.enqueue(session, sync, Request(kind, why, options=options or {}), now=runtime.clock())
 
 
-def set_status(sync: Sync, kind: str, status: Status | None) -> None:
-    """Set the status that belongs to jobs of that kind."""
-    match Kind(kind):
-        case Kind.SYNC:
-            sync.sync_status = status
-        case Kind.IMPORT:
-            sync.import_status = status
-        case Kind.REMOVE:
-            sync.remove_status = status
-
-
-def set_message(sync: Sync, kind: str, message: str | None) -> None:
-    """Set the message that belongs to jobs of that kind."""
-    match Kind(kind):
-        case Kind.SYNC:
-            sync.last_sync_message = shortened(message)
-        case Kind.IMPORT:
-            sync.last_import_message = shortened(message)
-        case Kind.REMOVE:
-            sync.last_remove_message = shortened(message)
-
-
-def shortened(message: str | None, *, limit: int = MAX_MESSAGE) -> str | None:
-    """Return *message*, cut to *limit* characters: by default what the wire takes."""
-    if message is None or len(message) <= limit:
-        return message
-    return message[: limit - 1] + "…"
-
-
 def _plan_reconcile(runtime: Runtime, sync: Sync) -> None:
     sync.next_reconcile_at = reconcile_after(runtime, sync)
-
-
-def reconcile_after(runtime: Runtime, sync: Sync) -> datetime | None:
-    """Return when the sync is to be looked at next, or None if never."""
-    options = SyncOptions.model_validate(sync.sync_options)
-    if options.reconcile_mode == "off" or not sync.is_auto_sync_enabled or sync.is_paused:
-        return None
-    seconds = options.reconcile_every_seconds or runtime.settings.reconcile_seconds
-    return next_reconcile(
-        runtime.clock(),
-        every=timedelta(seconds=seconds),
-        cron=options.reconcile_cron,
-        offset=spread(sync.id),
-    )
 
 
 # --- help ----------------------------------------------------------------------------------------------

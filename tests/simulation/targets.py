@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from shared.db.syncs import destination_key
-from shared.usecases.syncs import parse_config
+from shared.usecases.sync_rules import parse_config
 from tests.fakes.flyio import FakeFlyio
 from tests.fakes.netlify import FakeNetlify
 from tests.fakes.railway import FakeRailway

@@ -16,7 +16,7 @@ from shared.usecases.credentials import open_provider
 from shared.usecases.keyway.access import Member, Permission
 from shared.usecases.keyway.connections import usable
 from shared.usecases.keyway.targets import Choice, counterpart, destination_config
-from shared.usecases.syncs import parse_config
+from shared.usecases.sync_rules import parse_config
 
 
 class Direction(StrEnum):

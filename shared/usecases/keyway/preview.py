@@ -17,7 +17,8 @@ from shared.usecases.keyway.syncs import draft_for, find_sync_of, fitted_options
 from shared.usecases.keyway.targets import Choice, destination_config, is_ours, shown
 from shared.usecases.outcome import Outcome
 from shared.usecases.preview import Sides, look, preview
-from shared.usecases.syncs import get_sync, parse_config
+from shared.usecases.sync_rules import parse_config
+from shared.usecases.syncs import get_sync
 
 
 @dataclass(frozen=True, slots=True)

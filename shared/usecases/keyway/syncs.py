@@ -17,7 +17,8 @@ from shared.runtime import Runtime
 from shared.sync_options import InitialBehavior, SyncOptions
 from shared.usecases.keyway.locate import Direction, Order, Target
 from shared.usecases.keyway.targets import is_ours, sync_name
-from shared.usecases.syncs import SyncChanges, SyncDraft, create_sync, parse_config, trigger, update_sync
+from shared.usecases.sync_rules import parse_config
+from shared.usecases.syncs import SyncChanges, SyncDraft, create_sync, trigger, update_sync
 
 _SERVICE_FIELDS = frozenset({"serviceId", "serviceName"})
 

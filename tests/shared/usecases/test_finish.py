@@ -11,7 +11,7 @@ from shared.errors import CredentialsRejected, RateLimited
 from shared.usecases.claim import Claim, claim
 from shared.usecases.finish import Ending, finish
 from shared.usecases.outcome import Outcome
-from shared.usecases.syncs import MAX_MESSAGE
+from shared.usecases.sync_status import MAX_MESSAGE
 from tests.shared.usecases.world import World
 
 
