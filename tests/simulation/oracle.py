@@ -157,12 +157,13 @@ class Oracle:
                 stay.append(each)
         return stay
 
-    def line(self, sync_id: UUID) -> Iterator[UUID]:
-        """Yield the sync and, if it stands for a destination that another one left, that one, and so on."""
+    def line(self, sync_id: UUID, target: Target) -> Iterator[UUID]:
+        """Yield the sync and, if it stands for *target*, which another one left, that one, and so on."""
         found: UUID | None = sync_id
         while found is not None:
             yield found
-            found = self._forebears.get(found)
+            first = self.intents[found][0]
+            found = self._forebears.get(found) if first and first.target == target else None
 
     def fingerprint(self, value: str) -> str:
         """Return what the ledger has for *value*."""

@@ -317,7 +317,7 @@ class Watch:
             self.breaks("R16", f"{run} succeeded, but the destination never held what its source does")
 
     def _check_all_removed(self, run: Run) -> None:
-        line = self.oracle.line(run.sync_id)
+        line = self.oracle.line(run.sync_id, run.target)
         wrote = {key for each in line for key in self._wrote.get((each, run.target), ())}
         for key in sorted(wrote - self.rights.foreign(run.sync_id, run.target)):
             if all(key in state for state in self._seen_during(run)):

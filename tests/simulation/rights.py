@@ -46,7 +46,7 @@ class Rights:
         """Return every key that the sync ever wanted at *target*."""
         return {
             key
-            for each in self.oracle.line(sync_id)
+            for each in self.oracle.line(sync_id, target)
             for wish in self.oracle.intents[each]
             if wish and wish.target == target
             for key in wish.desired or ()
