@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.simulate import simulate
 
-SEEDS = int(os.environ.get("KEYTIDE_SIMULATION_SEEDS", "200"))
+SEEDS = int(os.environ.get("KEYTIDE_SIMULATION_SEEDS", "150"))
 PIECES = 8
 
 
