@@ -37,7 +37,7 @@ def get_caller(request: Request, runtime: RuntimeOf, sent: Credentials) -> Calle
         caller = tokens.authenticate(runtime, sent.credentials, address=address_of(request))
     except Unauthenticated as error:
         raise TokenRejected(error.message) from None
-    request.state.caller, request.state.actor = caller.name, caller
+    request.state.actor = caller
     return caller
 
 

@@ -92,5 +92,5 @@ def _log_request(scope: Scope, status: int | None, seconds: float) -> None:
         route=route,
         status=status,
         ms=round(seconds * 1000, 1),
-        caller=scope["state"].get("caller"),
+        caller=getattr(scope["state"].get("actor"), "name", None),
     )

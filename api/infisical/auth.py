@@ -57,12 +57,12 @@ def renew_token(body: Renewal, request: Request, runtime: RuntimeOf) -> AccessTo
 def revoke_login(body: Renewal, request: Request, runtime: RuntimeOf) -> Revoked:
     """End the token of a login at once. Tokens that were made by hand are deleted by their id."""
     identity = log_in.revoke(runtime, body.access_token)
-    request.state.caller, request.state.actor = identity.name, identity
+    request.state.actor = identity
     return Revoked(message="Successfully revoked access token")
 
 
 def _token(request: Request, login: Login) -> AccessToken:
-    request.state.caller, request.state.actor = login.identity.name, login.identity
+    request.state.actor = login.identity
     return AccessToken(
         access_token=login.token.get_secret_value(),
         expires_in=login.expires_in,

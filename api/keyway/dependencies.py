@@ -67,7 +67,7 @@ def identify(
         visitor = access.identify(runtime, github, token, address=_address(request))
     except KeytideError as error:
         return error
-    request.state.caller, request.state.actor = visitor.name, visitor
+    request.state.actor = visitor
     return visitor
 
 
