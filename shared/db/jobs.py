@@ -62,7 +62,7 @@ class JobStatus(StrEnum):
 
 
 class Job(Identified, Base):
-    """An execution. Its id is the Celery task id and the ``lastSyncJobId``.
+    """An execution. Messages carry its id, and the sync shows that of the last one: ``lastSyncJobId``.
 
     ``generation`` is the sync's at the claim. ``fence`` rises with every claim; a run whose fence is not
     the row's may write no more. ``attempt`` counts failed attempts. ``changed_at`` is the commit of the
@@ -341,7 +341,7 @@ def expire_leases_of(session: Session, worker: str, now: datetime) -> int:
 
 
 def waiting_job(session: Session, sync_id: UUID, kind: str) -> Job | None:
-    """Return the job of that kind that waits for the sync."""
+    """Return the job of that kind that waits for the sync, locked until the transaction ends."""
     return _lock_waiting(session, sync_id, Kind(kind))
 
 

@@ -220,7 +220,7 @@ def active(
     connection_id: UUID | None = None,
     sync_id: UUID | None = None,
 ) -> Sequence[Sync]:
-    """Return the syncs that are not paused and match every part that is given, locked."""
+    """Return the syncs that follow changes by themselves and match every part that is given, locked."""
     wanted = {
         Sync.project_id: project_id,
         Sync.destination: destination,

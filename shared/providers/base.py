@@ -1,6 +1,6 @@
 """The contract between the engine and a service that holds variables.
 
-An adapter is two small classes in one file. A ``Provider`` is one set of credentials: who am I, what can I
+An adapter is two small classes. A ``Provider`` is one set of credentials: who am I, what can I
 see. A ``Destination`` is one place: what does it hold, put this there. Scope, deletes, key schema, ledger,
 brake, retries and rate budget are the engine's, once, for everybody; an adapter translates, nothing else.
 """

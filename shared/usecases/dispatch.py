@@ -22,7 +22,8 @@ BATCH = 500
 #: How many imports and references may lie between an edit and a sync that shows it.
 MAX_HOPS = 20
 
-Place = tuple[str, str]
+#: Slug of an environment, and path of a folder in it.
+FolderName = tuple[str, str]
 
 
 def dispatch(runtime: Runtime) -> int:
@@ -70,8 +71,8 @@ def _queue_for_project(
     return job_ids
 
 
-def places_showing(session: Session, project_id: UUID, changed: set[Place]) -> set[Place]:
-    """Return *changed* and every place that imports or references one of them, directly or not."""
+def places_showing(session: Session, project_id: UUID, changed: set[FolderName]) -> set[FolderName]:
+    """Return *changed* and every folder that imports or references one of them, directly or not."""
     seen = set(changed)
     frontier = set(changed)
     for _ in range(MAX_HOPS):

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 import structlog
@@ -110,7 +110,7 @@ def _settle(runtime: Runtime, session: Session, job: Job, sync: Sync | None, end
     return JobStatus(job.status)
 
 
-def _queue_again(session: Session, job: Job, sync: Sync | None, ending: Ending, now: Any) -> JobStatus:
+def _queue_again(session: Session, job: Job, sync: Sync | None, ending: Ending, now: datetime) -> JobStatus:
     newer = jobs.waiting_job(session, sync.id, job.kind) if sync else None
     # Not before that query: it writes out what was set so far, and a running job has to have a lease.
     job.lease_expires_at = None

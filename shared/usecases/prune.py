@@ -1,5 +1,8 @@
-"""Removing what nobody needs any more: old jobs, dispatched change events, sign-ins that were given up,
-rate-limit windows that are over, an audit log that is old enough."""
+"""Removing what nobody needs any more.
+
+Old jobs, dispatched change events, logins that expired or were given up, rate-limit windows that are over,
+and an audit log that is old enough.
+"""
 
 from datetime import timedelta
 
@@ -15,7 +18,7 @@ KEEP_EVENTS = timedelta(days=1)
 
 
 def prune(runtime: Runtime) -> None:
-    """Remove finished jobs and dispatched events older, or more, than are kept, and what has expired."""
+    """Remove what the ``KEYTIDE_KEEP_…`` settings do not keep, and what has expired."""
     now = runtime.clock()
     keep_jobs = timedelta(days=runtime.settings.keep_jobs_days)
     with runtime.database.transaction() as session:

@@ -15,7 +15,7 @@ from shared.usecases.places import find_place
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A key at a destination. ``version`` and ``since`` are of the last write that was confirmed there.
+    """A key at a destination. ``version`` and ``confirmed_at`` are of the last confirmed write there.
 
     ``is_current`` tells whether that is the secret's present version; None if it no longer exists.
     """
