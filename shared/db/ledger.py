@@ -41,20 +41,13 @@ def read(session: Session, sync_id: UUID, destination_key: str) -> dict[str, Wri
     return {row.key: Written(row.key, row.fingerprint, row.secret_version, row.stamp) for row in rows}
 
 
-def confirmed(
-    session: Session, sync_id: UUID, destination_key: str, *, source_key: str | None = None
-) -> Sequence[LedgerEntry]:
-    """Return what the destination is known to hold, by key; with *source_key* that secret alone."""
-    query = select(LedgerEntry).where(_of(sync_id, destination_key), LedgerEntry.confirmed_at.is_not(None))
-    if source_key is not None:
-        query = query.where(LedgerEntry.source_key == source_key)
-    return session.scalars(query.order_by(LedgerEntry.key)).all()
-
-
 def confirmed_by_sync(
     session: Session, sync_ids: Iterable[UUID], *, source_key: str | None = None
 ) -> Mapping[UUID, Sequence[LedgerEntry]]:
-    """Return what the destination of each of these syncs is known to hold, by key, in one query."""
+    """Return what the destination of each of these syncs is known to hold, by key, in one query.
+
+    With *source_key* that secret alone.
+    """
     query = (
         select(LedgerEntry)
         .join(Sync, Sync.id == LedgerEntry.sync_id)

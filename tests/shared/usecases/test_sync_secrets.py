@@ -551,9 +551,8 @@ def crash(*_: object, **__: object) -> None:
 
 
 def confirmed(world: World, sync_id: UUID) -> set[str]:
-    state = world.state(sync_id)
     with world.runtime.database.snapshot() as session:
-        return {row.key for row in ledger.confirmed(session, state.id, state.destination_key)}
+        return {row.key for row in ledger.confirmed_by_sync(session, [sync_id])[sync_id]}
 
 
 def is_write(request: Request) -> bool:
@@ -697,7 +696,7 @@ def test_the_ledger_holds_no_value(world: World) -> None:
     world.work()
 
     with world.runtime.database.snapshot() as session:
-        [row] = ledger.confirmed(session, sync_id, world.state(sync_id).destination_key)
+        [row] = ledger.confirmed_by_sync(session, [sync_id])[sync_id]
 
     assert row.secret_version == 1
     assert "a-secret-value" not in str(vars(row))
