@@ -162,7 +162,7 @@ def watch(context: typer.Context, name: Name, vault: VaultName = None, as_json: 
 def create(
     context: typer.Context,
     provider: Annotated[
-        str, typer.Argument(metavar="PROVIDER", help="railway, vercel, netlify, flyio or dotenv.")
+        str, typer.Argument(metavar="PROVIDER", help="For example railway; docs/providers lists them.")
     ],
     name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Lower case, digits, hyphens.")],
     to: Annotated[

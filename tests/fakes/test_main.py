@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from shared.settings import Settings
+from tests.fakes.__main__ import services
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def test_every_emulator_answers_where_its_setting_points_until_interrupted(
     process: subprocess.Popen[str],
 ) -> None:
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(8)]
+    lines = [process.stdout.readline() for _ in range(2 * len(services()))]
 
     exported = dict(re.findall(r"^export (\w+)=(\S+)$", "".join(lines), re.MULTILINE))
     with httpx.Client(verify=False) as http:
@@ -31,7 +32,7 @@ def test_every_emulator_answers_where_its_setting_points_until_interrupted(
     process.send_signal(signal.SIGINT)
 
     settings = {f"KEYTIDE_{name.upper()}" for name in Settings.model_fields}
-    assert len(exported) == 4
+    assert len(exported) == len(services())
     assert exported.keys() <= settings
     assert all(400 <= status < 500 for status in statuses)
     assert process.wait(timeout=10) == 0
