@@ -35,14 +35,13 @@ class Brake:
         """Has a run that wants *wish*, and finds *state*, to wait for an approval?"""
         desired, lost = wish.desired or {}, self.lost(run, wish, state)
         in_scope = len(lost | (state.keys() & desired.keys()))
-        limit, unmanaged = wish.deletion_limit, lost - desired.keys() - run.ours
+        limit, unmanaged = wish.deletion_limit, lost - run.ours
         is_a_lot = len(lost) >= 10 or len(unmanaged) >= 5 or not limit
         is_much = is_a_lot and len(lost) * 100 > in_scope * limit
         is_all = len(lost) > 1 and len(lost) == in_scope
         is_emptied = bool(lost) and not desired
         # Nobody can read these back, and nobody but their author knows them.
-        hides_others = not run.target.shows_values and not run.target.spares_hidden
-        is_for_good = hides_others and bool(unmanaged)
+        is_for_good = not run.target.shows_values and bool(unmanaged)
         return is_much or is_all or is_emptied or is_for_good
 
     def note(self, run: Run, plan_hash: str, wishes: Iterable[Intent], states: Iterable[State]) -> None:

@@ -226,7 +226,9 @@ class Watch:
             return
         self._check_order(run, edits, fitting)
         self._check_losses(run, [edit for edit in edits if edit.is_loss], fitting, found)
-        self._wrote.setdefault((run.sync_id, run.target), set()).update(edit.key for edit in edits)
+        wrote = self._wrote.setdefault((run.sync_id, run.target), set())
+        wrote -= {edit.key for edit in edits if edit.value is None}
+        wrote |= {edit.key for edit in edits if edit.value is not None}
 
     def _check_order(self, run: Run, edits: list[Edit], fitting: list[Intent]) -> None:
         for edit in edits:
