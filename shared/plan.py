@@ -111,8 +111,8 @@ class Skip:
 class Plan:
     """What a run will do. ``stamps`` are those of the unchanged keys.
 
-    Of the deletes, ``unmanaged`` are those that we did not write, and ``irretrievable`` those that nobody
-    could bring back.
+    Of the keys that it deletes or empties, ``unmanaged`` are those that we did not write, and
+    ``irretrievable`` those whose value nobody could bring back.
     Holds values only inside ``SecretStr``; ``hash`` and the key names may be shown.
     """
 
@@ -269,6 +269,7 @@ class _Draft:
                 self._note_drift(desired.key, written)
             if target == self._blank:
                 self._blanked.append(desired.key)
+                self._note_loss(remote, written)
             self._record("update", desired.key, target, self._state(remote))
 
     def drop(self, remote: Remote, written: Written | None, kept: str | None) -> None:
@@ -277,11 +278,15 @@ class _Draft:
             self._skipped.append(Skip(remote.key, kept, wanted=False))
             return
         self._deletes.append(Delete(remote.key, remote))
-        if written is None:
-            self._unmanaged.append(remote.key)
-            if remote.value is None:
-                self._irretrievable.append(remote.key)
+        self._note_loss(remote, written)
         self._record("delete", remote.key, self._state(remote))
+
+    def _note_loss(self, remote: Remote, written: Written | None) -> None:
+        if written is not None:
+            return
+        self._unmanaged.append(remote.key)
+        if remote.value is None:
+            self._irretrievable.append(remote.key)
 
     def finish(self, *, gone: tuple[str, ...]) -> Plan:
         return Plan(

@@ -453,6 +453,32 @@ def test_emptying_values_counts_like_deleting_them() -> None:
         check_safety(world.plan(), limit_percent=30)
 
 
+def test_emptying_what_nobody_remembers_counts_like_deleting_it() -> None:
+    names = numbered(5)
+    world = World(
+        {
+            **{key: wanted(key, "") for key in names},
+            **{key: wanted(key, "same") for key in numbered(10, "K")},
+        },
+        {
+            **{key: held(key, "full") for key in names},
+            **{key: held(key, "same") for key in numbered(10, "K")},
+        },
+        {},
+        Scope(),
+    )
+
+    with pytest.raises(PlanBlocked, match="5 emptied"):
+        check_safety(world.plan(), limit_percent=30)
+
+
+def test_a_hidden_value_that_nobody_else_has_is_not_emptied_unasked() -> None:
+    world = World({"A": wanted("A", "")}, {"A": held("A", None)}, {}, Scope())
+
+    with pytest.raises(PlanBlocked, match="lost for good"):
+        check_safety(world.plan(), limit_percent=100)
+
+
 def test_the_limit_itself_may_be_deleted_and_not_one_key_more() -> None:
     check_safety(mirror(numbered(70), numbered(100)), limit_percent=30)
 
