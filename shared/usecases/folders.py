@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from shared.broker import Task
 from shared.db import change_events, jobs, syncs, vault
 from shared.db.jobs import Kind, Request, Trigger
+from shared.db.syncs import Status
 from shared.db.vault import ROOT, Environment, Folder, SecretImport
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.runtime import Runtime
@@ -179,11 +180,12 @@ def run_stranded(runtime: Runtime, session: Session, folders: Sequence[Folder]) 
     """Queue the syncs whose source is one of *folders*: no change event would find them any more."""
     stranded = syncs.lock_reading(session, [folder.id for folder in folders])
     request = Request(Kind.SYNC, Trigger.CHANGE)
-    return [
-        jobs.enqueue(session, sync, request, now=runtime.clock())
-        for sync in stranded
-        if sync.is_auto_sync_enabled and not sync.is_paused
-    ]
+    job_ids = []
+    for sync in stranded:
+        if sync.is_auto_sync_enabled and not sync.is_paused:
+            sync.sync_status = Status.PENDING
+            job_ids.append(jobs.enqueue(session, sync, request, now=runtime.clock()))
+    return job_ids
 
 
 def create_import(

@@ -80,8 +80,10 @@ def test_a_sync_whose_source_is_deleted_fails_at_once(world: World) -> None:
     world.work()
 
     folders.delete_folder(world.runtime, folder_id)
+    waiting = world.state(sync_id).sync_status
     world.work()
 
+    assert waiting == Status.PENDING
     assert world.state(sync_id).sync_status == Status.FAILED
     assert world.held() == {"A": "1"}
 
