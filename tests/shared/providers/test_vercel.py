@@ -977,7 +977,7 @@ def check_states(fake: FakeVercel, ours: set[str], wanted: Mapping[str, str], le
         assert not [key for key in had.keys() & wanted.keys() if fake.was_ever_absent(place, key)]
 
 
-# --- and ------------------------------------------------------------------------------------------------
+# --- answers that are lost, and handles ------------------------------------------------------------------
 
 
 def test_a_write_whose_answer_was_lost_is_not_repeated_in_vain(
