@@ -193,10 +193,10 @@ def get_workspace_by_slug(slug: str, runtime: RuntimeOf, caller: CallerOf) -> Pr
 def update_project(
     project_id: UUID, body: ChangedProject, runtime: RuntimeOf, caller: CallerOf
 ) -> OneProject:
-    """Name or describe a project anew."""
+    """Name or describe a project anew. A slug with `/` takes an administrator of all projects."""
     caller.require(Scope.ADMIN, project_id)
     view = projects.update_project(
-        runtime, project_id, name=body.name, slug=body.slug, description=body.text_of("description")
+        runtime, caller, project_id, name=body.name, slug=body.slug, description=body.text_of("description")
     )
     return OneProject(project=project_out(view))
 

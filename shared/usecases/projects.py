@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from shared.db import connections, jobs, syncs, vault
 from shared.db.vault import ROOT, Environment, Folder, Project
-from shared.errors import Conflict, InvalidInput, NotFound
+from shared.errors import Conflict, Forbidden, InvalidInput, NotFound
 from shared.runtime import Runtime
 from shared.usecases.credentials import revoke
 from shared.usecases.places import find_project
+from shared.usecases.tokens import Caller, Scope
 
 #: What a new project starts with: slug and name.
 DEFAULT_ENVIRONMENTS = (
@@ -94,17 +95,22 @@ def list_projects(
 
 def update_project(
     runtime: Runtime,
+    caller: Caller,
     project_id: UUID,
     *,
     name: str | None = None,
     slug: str | None = None,
     description: str | None = None,
 ) -> ProjectView:
-    """Name or describe a project anew. Raises ``Conflict`` if the slug is taken."""
+    """Name or describe a project anew. Raises ``Conflict`` if the slug is taken.
+
+    Raises ``Forbidden`` if the slug is a repository's name and *caller* does not administer all projects.
+    """
     with runtime.database.transaction() as session:
         project = find_project(session, project_id)
         if slug is not None and slug != project.slug:
             _check_slug(slug)
+            _require_repository(caller, slug)
             project.slug = _free_slug(session, slug, project.name)
         if name is not None:
             project.name = name
@@ -157,6 +163,15 @@ def add_environment(
 def _check_slug(slug: str) -> None:
     if not _PROJECT_SLUG.fullmatch(slug):
         raise InvalidInput("A slug consists of letters, digits, '.', '_' and '-'.", field=("slug",))
+
+
+def _require_repository(caller: Caller, slug: str) -> None:
+    """Raise ``Forbidden`` if *slug* names a repository that *caller* may not give a vault to."""
+    # People known to GitHub push their secrets to the project that bears their repository's name.
+    if "/" in slug and not caller.may(Scope.ADMIN, None):
+        raise Forbidden(
+            "A slug with '/' is a repository's name: only an administrator of all projects can give it."
+        )
 
 
 def _free_slug(session: Session, wanted: str | None, name: str) -> str:

@@ -2,7 +2,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI
 
+from shared.runtime import Runtime
+from shared.usecases.tokens import Scope, create_token
 from tests.api.client import UNKNOWN_ID, ApiClient
 
 
@@ -112,6 +115,24 @@ def test_a_project_is_renamed_and_described(api: ApiClient, project_id: UUID, na
     assert (changed["name"], changed["slug"], changed["description"]) == ("Store", "store", "sells")
     assert (cleared["name"], cleared["description"] or None) == ("Store", None)
     assert api.get("/api/v1/projects/slug/store").status_code == 200
+
+
+def test_a_repositorys_name_takes_an_administrator_of_all_projects(
+    app: FastAPI, runtime: Runtime, api: ApiClient, project_id: UUID
+) -> None:
+    """People known to GitHub push their secrets to whichever project bears it."""
+    path = f"/api/v1/projects/{project_id}"
+    token = create_token(runtime, "of one project", [Scope.ADMIN], project_id=project_id)
+    own = ApiClient(app, token.get_secret_value())
+
+    taken = own.patch(path, {"slug": "bank/payments"})
+    given = api.patch(path, {"slug": "bank/payments"})
+    kept = own.patch(path, {"slug": "bank/payments", "name": "Payments"})
+    renamed = own.patch(path, {"slug": "bank/payrolls"})
+
+    answers = [taken, given, kept, renamed]
+    assert [answer.status_code for answer in answers] == [403, 200, 200, 403]
+    assert api.get(path).json()["project"]["slug"] == "bank/payments"
 
 
 def test_a_project_does_not_take_the_slug_of_another(
