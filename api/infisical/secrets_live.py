@@ -57,7 +57,7 @@ def list_live_secrets(
 def _out(live: Live) -> LiveOut:
     return LiveOut(
         secret_key=live.source_key,
-        destination_key=live.destination_key,
+        destination_key=live.key,
         version=live.version,
         is_current=live.is_current,
         confirmed_at=live.confirmed_at,

@@ -21,7 +21,7 @@ class Live:
     """
 
     sync: Sync
-    destination_key: str
+    key: str
     source_key: str
     version: int
     confirmed_at: datetime
@@ -45,7 +45,7 @@ def _live(sync: Sync, entries: Sequence[LedgerEntry], present: dict[str, int]) -
     return [
         Live(
             sync=sync,
-            destination_key=entry.key,
+            key=entry.key,
             source_key=entry.source_key,
             version=entry.secret_version,
             confirmed_at=entry.confirmed_at,
