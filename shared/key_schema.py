@@ -69,6 +69,11 @@ class KeySchema:
             self.matches(key, environment) and other.matches(key, other_environment) for key in candidates
         )
 
+    @property
+    def names_environment(self) -> bool:
+        """Does what a key is called depend on the environment's slug?"""
+        return _ENVIRONMENT in self.prefix + self.suffix
+
     def _around(self, environment: str) -> tuple[str, str]:
         return (
             self.prefix.replace(_ENVIRONMENT, environment),

@@ -180,6 +180,13 @@ def _is_at(places: set[tuple[str, str]]) -> ColumnElement[bool]:
     return tuple_(Environment.slug, Folder.path).in_(sorted(places)) if places else false()
 
 
+def syncs_from(session: Session, environment_id: UUID) -> Sequence[Sync]:
+    """Return the syncs that read the environment, by name."""
+    return session.scalars(
+        select(Sync).where(Sync.environment_id == environment_id).order_by(Sync.name)
+    ).all()
+
+
 def syncs_at(session: Session, key: str) -> Sequence[Sync]:
     """Return every sync that writes to the destination *key*."""
     return session.scalars(select(Sync).where(Sync.destination_key == key).order_by(Sync.id)).all()

@@ -169,6 +169,12 @@ def find_environment(
     return session.scalar(query.with_for_update(read=True, key_share=True) if keep else query)
 
 
+def keep_slug(session: Session, environment_id: UUID | None) -> str:
+    """Return the environment's slug, which stays until the transaction ends; nothing if there is none."""
+    query = select(Environment.slug).where(Environment.id == environment_id)
+    return session.scalar(query.with_for_update(read=True, key_share=True)) or ""
+
+
 def lock_environment(session: Session, environment_id: UUID) -> Environment | None:
     """Return the environment as it is now, locked until the transaction ends."""
     return session.scalar(
@@ -177,6 +183,12 @@ def lock_environment(session: Session, environment_id: UUID) -> Environment | No
         .with_for_update()
         .execution_options(populate_existing=True)
     )
+
+
+def hold_environment(session: Session, environment_id: UUID) -> None:
+    """Let nobody rename or delete the environment, or a folder of it, until the transaction ends."""
+    query = select(Environment.id).where(Environment.id == environment_id)
+    session.scalar(query.with_for_update(read=True, key_share=True))
 
 
 def find_folder(session: Session, environment_id: UUID, path: str, *, keep: bool = False) -> Folder | None:

@@ -7,10 +7,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from shared.broker import Task
-from shared.db import change_events, vault
+from shared.db import change_events, syncs, vault
 from shared.db.vault import ROOT, Environment
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.runtime import Runtime
+from shared.sync_options import SyncOptions
 from shared.usecases.folders import run_stranded
 from shared.usecases.places import find_environment, find_project
 from shared.usecases.projects import add_environment
@@ -57,8 +58,9 @@ def update_environment(
 ) -> Environment:
     """Name an environment anew, or give it another position, counted from 1; the others close up.
 
-    The slug stays while secrets refer to it: their values would become the text of the reference. Syncs and
-    imports go on under the new one.
+    The slug stays while secrets refer to it: their values would become the text of the reference. So it does
+    while the key schema of a sync names it: what was written under the old names would stay behind, and the
+    new ones may be another sync's. All other syncs, and imports, go on under the new one.
     """
     with runtime.database.transaction() as session:
         row = _locked(session, environment_id)
@@ -98,6 +100,7 @@ def delete_environment(runtime: Runtime, environment_id: UUID) -> Environment:
 def _change_slug(runtime: Runtime, session: Session, row: Environment, slug: str) -> None:
     _check_slug(session, row.project_id, slug)
     _refuse(row, vault.referrers_to(session, row))
+    _refuse_in_key_schemas(session, row)
     row.slug = slug
     # Waits for the edits under way: what they noted under the old slug, nobody finds any more.
     session.flush()
@@ -111,6 +114,19 @@ def _refuse(row: Environment, users: Collection[tuple[str, str]]) -> None:
         named = ", ".join(f"'{path}' of '{slug}'" for slug, path in sorted(users))
         raise Conflict(
             f"The environment '{row.slug}' is imported or referred to by {named}: change that first."
+        )
+
+
+def _refuse_in_key_schemas(session: Session, row: Environment) -> None:
+    named = [
+        f"'{sync.name}'"
+        for sync in syncs.syncs_from(session, row.id)
+        if SyncOptions.model_validate(sync.sync_options).parsed_key_schema.names_environment
+    ]
+    if named:
+        raise Conflict(
+            f"The slug '{row.slug}' is part of what these syncs call their keys: {', '.join(named)}. "
+            "Change their key schemas first."
         )
 
 

@@ -30,9 +30,9 @@ def parse_config(destination: str, fields: Mapping[str, Any]) -> DestinationConf
 
 
 def find_source(session: Session, project_id: UUID, environment: str, path: str) -> Place:
-    """Return the folder that a sync is to read. Raises ``InvalidInput`` if there is none."""
+    """Return the folder that a sync is to read, and keep it. Raises ``InvalidInput`` if there is none."""
     try:
-        return find_place(session, project_id, environment, path)
+        return find_place(session, project_id, environment, path, keep=True)
     except NotFound as error:
         # The wire answers 400 here, not 404: what does not exist is a part of the request.
         raise InvalidInput(error.message, field=("secretPath",)) from None

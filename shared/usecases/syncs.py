@@ -133,9 +133,8 @@ def update_sync(runtime: Runtime, destination: str, sync_id: UUID, changes: Sync
         _apply(session, sync, changes)
         changed = _outcome(sync) != before
         if changed:
-            environment = session.get(Environment, sync.environment_id) if sync.environment_id else None
             check_options(sync)
-            refuse_overlap(session, sync, environment.slug if environment else "")
+            refuse_overlap(session, sync, vault.keep_slug(session, sync.environment_id))
             if changes.remove_secrets:
                 refuse_removal_from_a_part(sync, left)
             sync.generation += 1

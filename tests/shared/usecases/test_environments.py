@@ -88,6 +88,25 @@ def test_a_slug_stays_while_a_secret_refers_to_it(world: World, holder: str) -> 
     assert slugs(world) == ["development", "preview", "production"]
 
 
+def test_a_slug_stays_while_a_key_schema_names_it(world: World) -> None:
+    world.put(A="1")
+    sync_id = world.sync(keySchema="{{environment}}_{{secretKey}}")
+    world.sync(
+        "other", service="svc-worker", environment="staging", keySchema="{{environment}}_{{secretKey}}"
+    )
+    world.work()
+
+    with pytest.raises(Conflict, match="what these syncs call their keys: 'web'. "):
+        rename(world, "production", "live")
+    world.work()
+
+    assert world.held() == {"production_A": "1"}
+
+    world.change(sync_id, sync_options=world.options(keySchema="live_{{secretKey}}"))
+    rename(world, "production", "live")
+    assert slugs(world) == ["development", "staging", "live"]
+
+
 @pytest.mark.parametrize(
     ("slug", "error"), [("staging", Conflict), ("Live", InvalidInput), ("", InvalidInput)]
 )
