@@ -38,6 +38,15 @@ class Source:
     secrets: Mapping[str, SourceSecret]
     warnings: tuple[str, ...] = ()
 
+    def changed_since(self, before: "Source") -> set[str]:
+        """Return the keys that were created, changed or deleted since *before* was read."""
+        keys = self.secrets.keys() | before.secrets.keys()
+        return {key for key in keys if self._state(key) != before._state(key)}
+
+    def _state(self, key: str) -> tuple[Address, int] | None:
+        secret = self.secrets.get(key)
+        return (secret.address, secret.version) if secret else None
+
 
 def open_value(secret: Secret, place: Place, data_key: DataKey) -> SecretStr:
     """Return the value of *secret*, which lies in *place*. Raises ``CryptoError``."""
@@ -65,7 +74,7 @@ def read_source(session: Session, data_key: DataKey, place: Place, *, recursive:
     reader = VaultReader(session, data_key, place.project)
     secrets: dict[str, SourceSecret] = {}
     warnings: list[str] = []
-    shown, failed = _shown(reader, place, recursive=recursive)
+    shown, failed = shown_by(reader, place, recursive=recursive)
     # What such an import would show is unknown, and would be deleted at the destination.
     failed |= reader.broken_imports
     for key, address in shown.items():
@@ -83,10 +92,10 @@ def read_source(session: Session, data_key: DataKey, place: Place, *, recursive:
     return Source(secrets, tuple(dict.fromkeys(warnings)))
 
 
-def _shown(
+def shown_by(
     reader: "VaultReader", place: Place, *, recursive: bool
 ) -> tuple[dict[str, Address], dict[str, str]]:
-    """Return where each key lies, and the keys that cannot be told apart, with the reason."""
+    """Return where each key lies that *place* shows, and those that cannot be told apart, with the reason."""
     slug = place.environment.slug
     if not recursive:
         return reader.visible(slug, place.folder.path), {}

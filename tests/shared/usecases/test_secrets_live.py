@@ -60,3 +60,26 @@ def test_a_secret_is_live_where_an_import_shows_it(world: World) -> None:
     world.work()
 
     assert live(world, "/base") == [("A", "A", 1, True)]
+
+
+def test_a_key_that_comes_from_another_folder_is_live_for_that_one_alone(world: World) -> None:
+    world.folder("base")
+    world.put(path="/base", A="1", B="1")
+    world.put(B="of its own", C="1")
+    world.show("/base")
+    world.sync()
+    world.work()
+
+    assert live(world) == [("B", "B", 1, True), ("C", "C", 1, True)]
+    assert live(world, "/base") == [("A", "A", 1, True)]
+
+
+def test_the_folders_of_a_recursive_sync_are_told_apart(world: World) -> None:
+    world.folder("app")
+    world.put(path="/app", A="1")
+    world.put(B="1")
+    world.sync(recursive=True)
+    world.work()
+
+    assert live(world) == [("B", "B", 1, True)]
+    assert live(world, "/app") == [("A", "A", 1, True)]
