@@ -1,18 +1,20 @@
 """What a client of Keyway's wire asks for, and the two places that it means."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from shared.db import syncs
 from shared.db.connections import Connection
 from shared.db.syncs import destination_key
-from shared.errors import NotFound
+from shared.errors import Forbidden, NotFound
 from shared.providers.base import Project, Provider
 from shared.runtime import Runtime
 from shared.sync_options import InitialBehavior
 from shared.usecases.credentials import open_provider
+from shared.usecases.github import Role
 from shared.usecases.keyway.access import Member, Permission
 from shared.usecases.keyway.connections import usable
 from shared.usecases.keyway.targets import Choice, counterpart, destination_config
@@ -75,8 +77,8 @@ def locate(runtime: Runtime, member: Member, ask: Ask, direction: Direction | No
     provider = open_provider(runtime, connection)
     project = project_at(provider, ask.project_id)
     config = destination_config(provider, Choice(project, ask.service_id, theirs))
-    identity = parse_config(connection.app, config).identity()
-    key = destination_key(connection.app, identity)
+    key = key_of(connection, config)
+    require_linked(linked_keys(runtime, member, connection), [key], member)
     return Target(member, connection, ask.environment, theirs, config, key)
 
 
@@ -97,6 +99,34 @@ def permitted(
             member.require(Permission.WRITE, ask.environment)
             member.require_flow(theirs, ask.environment)
     return connection, theirs
+
+
+def linked_keys(runtime: Runtime, member: Member, connection: Connection) -> frozenset[str] | None:
+    """Return the keys of the only destinations that the caller may use with *connection*; None for all.
+
+    A connection reaches what its maker does, other teams' services included. So people known to GitHub who
+    do not administer the repository use what somebody has linked its vault to.
+    """
+    if member.visitor.github is None or member.role >= Role.ADMIN:
+        return None
+    with runtime.database.snapshot() as session:
+        known = syncs.list_syncs(session, member.project.id, destination=connection.app)
+    return frozenset(sync.destination_key for sync in known if sync.connection_id == connection.id)
+
+
+def require_linked(linked: frozenset[str] | None, keys: Collection[str], member: Member) -> None:
+    """Raise ``Forbidden`` unless one of the destinations with these *keys* is among those *linked*."""
+    if linked is not None and linked.isdisjoint(keys):
+        raise Forbidden(
+            f"The vault {member.project.slug} is not linked to that destination through this connection, and "
+            f"your role ({member.role.title}) links nothing new. Somebody with the role admin in the "
+            "repository, or with a Keytide token, has to link or sync it once."
+        )
+
+
+def key_of(connection: Connection, config: Mapping[str, Any]) -> str:
+    """Return what tells the destination *config* from all others."""
+    return destination_key(connection.app, parse_config(connection.app, config).identity())
 
 
 def project_at(provider: Provider[Any], project_id: str) -> Project:

@@ -12,7 +12,17 @@ from shared.runtime import Runtime
 from shared.usecases.credentials import open_provider
 from shared.usecases.import_secrets import choose, readable_values
 from shared.usecases.keyway.access import Member
-from shared.usecases.keyway.locate import Ask, Direction, Order, Target, permitted, project_at
+from shared.usecases.keyway.locate import (
+    Ask,
+    Direction,
+    Order,
+    Target,
+    key_of,
+    linked_keys,
+    permitted,
+    project_at,
+    require_linked,
+)
 from shared.usecases.keyway.syncs import draft_for, find_sync_of, fitted_options, refuse_other_deletion
 from shared.usecases.keyway.targets import Choice, destination_config, is_ours, shown
 from shared.usecases.outcome import Outcome
@@ -111,16 +121,19 @@ def compare(runtime: Runtime, target: Target) -> Difference:
 def standing(runtime: Runtime, member: Member, ask: Ask) -> Standing:
     """Return how the vault and the project stand to each other.
 
-    Of a project with services all are counted unless one is named: clients ask before they choose.
+    Of a project with services all that the caller may use are counted, unless one is named: clients ask
+    before they choose.
     """
     connection, theirs = permitted(runtime, member, ask, None)
     provider = open_provider(runtime, connection)
     project = project_at(provider, ask.project_id)
     services = [ask.service_id] if ask.service_id else [None, *(each.id for each in project.services)]
-    held = 0
-    for service_id in services:
-        config = destination_config(provider, Choice(project, service_id, theirs))
-        held += len(provider.destination(parse_config(connection.app, config)).pull().remotes)
+    configs = [destination_config(provider, Choice(project, each, theirs)) for each in services]
+    places = {key_of(connection, config): parse_config(connection.app, config) for config in configs}
+    linked = linked_keys(runtime, member, connection)
+    require_linked(linked, places, member)
+    usable = [place for key, place in places.items() if linked is None or key in linked]
+    held = sum(len(provider.destination(place).pull().remotes) for place in usable)
     with runtime.database.snapshot() as session:
         known = syncs.list_syncs(session, member.project.id, destination=connection.app)
         count = vault.count_secrets(session, member.project.id, ask.environment)

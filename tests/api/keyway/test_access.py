@@ -346,6 +346,89 @@ def test_a_sync_needs_to_read_or_to_write_the_vaults_environment(
     assert [answer.status_code for answer in answers] == [push, pull]
 
 
+@pytest.mark.parametrize("role", ["read", "triage", "write", "maintain"])
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"serviceId": "svc-worker"},
+        {"keywayEnvironment": "staging"},
+        {"keywayEnvironment": "staging", "providerEnvironment": "production", "serviceId": "svc-worker"},
+        {"projectId": "prj-2", "serviceId": "svc-web-prj-2"},
+    ],
+)
+def test_people_reach_only_what_their_vault_is_linked_to(
+    app: FastAPI,
+    keyway: KeywayClient,
+    github: FakeGitHub,
+    place: dict[str, str],
+    railway: FakeRailway,
+    role: str,
+    elsewhere: dict[str, str],
+) -> None:
+    railway.add_project("prj-2", "payroll", workspace="ws-1")
+    for there in railway.places():
+        railway.seed(there, {"THEIRS": "of another team"})
+    before = railway.places()
+    keyway.data(keyway.post(f"{SYNC}/link", place))
+    someone, asked = person(app, github, role), {**place, **elsewhere}
+
+    answers = [
+        someone.post(SYNC, {**asked, "allowDelete": True}),
+        someone.post(SYNC, {**asked, "direction": "pull"}),
+        someone.post(f"{SYNC}/link", asked),
+        someone.get(f"{SYNC}/preview", **asked),
+        someone.get(f"{SYNC}/diff", **asked),
+        someone.get(f"{SYNC}/status", **asked, environment=asked.get("keywayEnvironment", "production")),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403] * 6
+    assert railway.places() == before
+
+
+def test_a_refused_place_is_named_with_who_may_link_it(
+    app: FastAPI, keyway: KeywayClient, github: FakeGitHub, place: dict[str, str]
+) -> None:
+    keyway.data(keyway.post(f"{SYNC}/link", place))
+    someone = person(app, github, "write")
+
+    told = someone.post(SYNC, {**place, "serviceId": "svc-worker"}).json()["detail"]
+
+    assert "owner/repo is not linked to that destination" in told
+    assert "role admin in the repository, or with a Keytide token" in told
+
+
+def test_an_administrator_of_the_repository_links_what_the_others_then_use(
+    app: FastAPI, keyway: KeywayClient, github: FakeGitHub, place: dict[str, str]
+) -> None:
+    keyway.data(keyway.post(f"{SYNC}/link", place))
+    keyway.push({"A": "1"}, environment="staging")
+    staging = {**place, "keywayEnvironment": "staging"}
+    reader = person(app, github, "read")
+
+    before = reader.post(SYNC, staging)
+    linked = person(app, github, "admin").post(f"{SYNC}/link", staging)
+    after = reader.post(SYNC, staging)
+
+    assert [answer.status_code for answer in (before, linked, after)] == [403, 200, 200]
+    assert after.json()["data"]["success"] is True
+
+
+def test_people_are_told_how_much_the_linked_services_hold(
+    app: FastAPI, keyway: KeywayClient, github: FakeGitHub, place: dict[str, str], railway: FakeRailway
+) -> None:
+    railway.seed("env-production/svc-web", {"A": "1"})
+    railway.seed("env-production/svc-worker", {"THEIRS": "1", "ALSO": "2"})
+    keyway.data(keyway.post(f"{SYNC}/link", place))
+    whole = {key: value for key, value in place.items() if key != "serviceId"}
+
+    counts = [
+        each.data(each.get(f"{SYNC}/status", **whole))["providerSecretCount"]
+        for each in (person(app, github, "write"), person(app, github, "admin"))
+    ]
+
+    assert counts == [1, 3]
+
+
 def test_status_link_and_diff_look_at_the_environment_too(
     app: FastAPI, keyway: KeywayClient, github: FakeGitHub, place: dict[str, str]
 ) -> None:
