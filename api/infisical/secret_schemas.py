@@ -127,7 +127,8 @@ class Labelled(WireModel):
 
 
 class New(Labelled):
-    secret_value: SecretStr = Field(SecretStr(""), examples=["postgres://shop@db/shop"])
+    # Left out, it is a misspelt field far more often than an empty value, and would empty destinations.
+    secret_value: SecretStr = Field(examples=["postgres://shop@db/shop"])
     secret_comment: SecretStr | None = None
 
     def draft_of(self, key: str) -> Draft:

@@ -93,8 +93,8 @@ def update_secrets(
 ) -> list[SecretView]:
     """Change the secrets, all or none, and return them. What is not there raises ``NotFound``.
 
-    With *create_missing* it is created, with *ignore_missing* it is left out. What equals the present state
-    makes no new version and triggers nothing.
+    With *create_missing* it is created, for which it needs a value, with *ignore_missing* it is left out.
+    What equals the present state makes no new version and triggers nothing.
     """
     drafts = [replace(draft, path=normal_path(draft.path or path)) for draft in drafts]
     _check(drafts)
@@ -229,6 +229,11 @@ def open_desk(
 def _change_or_create(desk: Desk, draft: Draft, *, create_missing: bool) -> tuple[Secret, list[str]]:
     """Carry *draft* out, and return the secret with the keys that changed by it."""
     if create_missing and desk.find(draft.key) is None:
+        if draft.value is None:
+            # An empty one would go out to the destinations, where a full one may be.
+            raise InvalidInput(
+                f"There is no secret '{draft.key}' yet, and a new one needs a value.", field=("secretValue",)
+            )
         return _create(desk, draft), [draft.key]
     return change(desk, draft)
 

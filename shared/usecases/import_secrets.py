@@ -1,13 +1,14 @@
 """Taking over into the vault what a destination holds, once on request or before its first sync."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from shared.broker import Task
-from shared.db import change_events
+from shared.db import change_events, vault
+from shared.db.jobs import Kind
 from shared.db.syncs import Sync
 from shared.errors import InvalidInput
 from shared.plan import Remote
@@ -43,13 +44,18 @@ def import_on_first_run(claim: Claim, destination: Destination, outcome: Outcome
 
 
 def _take_over(claim: Claim, destination: Destination, behavior: InitialBehavior, outcome: Outcome) -> None:
+    runtime = claim.runtime
+    with runtime.database.snapshot() as session:
+        before = read_view(runtime, session, claim.sync)
     pulled = destination.pull()
     found = readable_values(destination, pulled)
-    runtime = claim.runtime
     only_missing = behavior is InitialBehavior.IMPORT_PRIORITIZE_SOURCE
     with claim.writing() as session:
+        # What is noted under a folder's old name, nobody follows.
+        vault.keep_slug(session, claim.sync.environment_id)
         view = read_view(runtime, session, claim.sync)
-        wanted = choose(view, found, behavior, outcome)
+        newer = view.source.changed_since(before.source)
+        wanted = choose(view, _without_our_own(claim, view, found), behavior, outcome, newer)
         # In the order in which edits lock secrets, too.
         for key, value in sorted(wanted.items(), key=itemgetter(0)):
             draft = Draft(key, value)
@@ -89,16 +95,45 @@ def readable_values(destination: Destination, pulled: Pulled) -> dict[str, Secre
     }
 
 
+def _without_our_own(
+    claim: Claim, view: View, found: Mapping[str, SecretStr | None]
+) -> dict[str, SecretStr | None]:
+    """Return what of *found* is to be imported: on a first run, not what Keytide itself wrote there once.
+
+    Such a run comes again while the list is incomplete, and when a sync returns to a former destination: the
+    vault may have moved on since. Who asks for an import by hand gets what is there.
+    """
+    if claim.kind is Kind.IMPORT:
+        return dict(found)
+    return {key: value for key, value in found.items() if not _is_our_own(view, key, value)}
+
+
+def _is_our_own(view: View, key: str, value: SecretStr | None) -> bool:
+    written = view.written.get(key)
+    return (
+        written is not None and value is not None and written.fingerprint == view.data_key.fingerprint(value)
+    )
+
+
 def choose(
-    view: View, found: Mapping[str, SecretStr | None], behavior: InitialBehavior, outcome: Outcome
+    view: View,
+    found: Mapping[str, SecretStr | None],
+    behavior: InitialBehavior,
+    outcome: Outcome,
+    newer: Collection[str] = (),
 ) -> dict[str, SecretStr]:
-    """Return what is to be written to the vault, by the vault's keys. What is left out is warned of."""
+    """Return what is to be written to the vault, by the vault's keys. What is left out is warned of.
+
+    *newer* are keys of the vault that somebody edited after the destination was read: those edits stay.
+    """
     chosen: dict[str, SecretStr] = {}
     present = view.source.secrets
     for remote_key in sorted(found):
         if not view.covers(remote_key) or remote_key in view.foreign:
             continue
         key = view.options.parsed_key_schema.strip(remote_key, view.place.environment.slug) or ""
+        if key in newer:
+            continue
         value = found[remote_key]
         is_empty = value is not None and not value
         if key in present and (behavior is InitialBehavior.IMPORT_PRIORITIZE_SOURCE or is_empty):

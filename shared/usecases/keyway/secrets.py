@@ -56,7 +56,9 @@ def push(
         )
     drafts = [Draft(key, _meant(value, present.get(key))) for key, value in secrets.items()]
     # To these clients such a key is a comment: they could not have sent it back.
-    drafts += [Draft(key) for key in present if key.startswith("#") and key not in secrets]
+    drafts += [
+        Draft(key, view.value) for key, view in present.items() if key.startswith("#") and key not in secrets
+    ]
     return replace_secrets(runtime, member.project.id, environment, ROOT, drafts, actor=member.visitor.name)
 
 
@@ -76,11 +78,11 @@ def _values(runtime: Runtime, member: Member, environment: str) -> list[SecretVi
     return list(found.secrets)
 
 
-def _meant(sent: SecretStr, present: SecretView | None) -> SecretStr | None:
-    """Return the value that is meant, None for the present one."""
+def _meant(sent: SecretStr, present: SecretView | None) -> SecretStr:
+    """Return the value that is meant: the present one, if *sent* is how a client reads that."""
     if present is None or sent.get_secret_value() != as_read_by_lines(_open(present)):
         return sent
-    return None
+    return SecretStr(_open(present))
 
 
 def as_read_by_lines(value: str) -> str:

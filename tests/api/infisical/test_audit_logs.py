@@ -77,7 +77,7 @@ def test_what_was_refused_is_written_down_too(
     api: ApiClient, runtime: Runtime, place: Body, project_id: UUID
 ) -> None:
     token = create_token(runtime, "reader", [Scope.READ], project_id=project_id)
-    ApiClient(api.app, token.get_secret_value()).post("/api/v4/secrets/KEY", place)
+    ApiClient(api.app, token.get_secret_value()).post("/api/v4/secrets/KEY", {**place, "secretValue": "1"})
 
     [entry] = logged(api, projectId=str(project_id))
 
@@ -85,7 +85,7 @@ def test_what_was_refused_is_written_down_too(
 
 
 def test_an_unknown_caller_fills_no_log(api: ApiClient, anonymous: ApiClient, place: Body) -> None:
-    anonymous.post("/api/v4/secrets/KEY", place)
+    anonymous.post("/api/v4/secrets/KEY", {**place, "secretValue": "1"})
 
     assert logged(api) == []
 
@@ -122,10 +122,10 @@ def test_the_log_can_be_narrowed_down(
     api: ApiClient, runtime: Runtime, clock: ManualClock, place: Body, foreign_id: UUID
 ) -> None:
     other = ApiClient(api.app, create_token(runtime, "other", [Scope.ADMIN]).get_secret_value())
-    api.post("/api/v4/secrets/A", place)
+    api.post("/api/v4/secrets/A", {**place, "secretValue": "1"})
     clock.advance(seconds=10)
-    other.post("/api/v4/secrets/B", place)
-    other.post("/api/v4/secrets/C", {**place, "projectId": str(foreign_id)})
+    other.post("/api/v4/secrets/B", {**place, "secretValue": "1"})
+    other.post("/api/v4/secrets/C", {**place, "projectId": str(foreign_id), "secretValue": "1"})
     other.delete("/api/v4/secrets/C", {**place, "projectId": str(foreign_id)})
 
     assert actions(api, actor="administrator") == ["createSecret"]
@@ -142,8 +142,8 @@ def test_the_log_can_be_narrowed_down(
 def test_an_administrator_of_one_project_sees_what_concerns_it(
     api: ApiClient, runtime: Runtime, place: Body, project_id: UUID, foreign_id: UUID
 ) -> None:
-    api.post("/api/v4/secrets/A", place)
-    api.post("/api/v4/secrets/A", {**place, "projectId": str(foreign_id)})
+    api.post("/api/v4/secrets/A", {**place, "secretValue": "1"})
+    api.post("/api/v4/secrets/A", {**place, "projectId": str(foreign_id), "secretValue": "1"})
     token = create_token(runtime, "owner", [Scope.ADMIN], project_id=project_id)
     owner = ApiClient(api.app, token.get_secret_value())
 

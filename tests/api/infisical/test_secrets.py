@@ -50,6 +50,14 @@ def test_a_created_secret_is_shown_with_every_field_of_the_wire(api: ApiClient, 
     )
 
 
+def test_a_new_secret_needs_a_value_which_may_be_empty(api: ApiClient, place: Body) -> None:
+    answer = api.post("/api/v4/secrets/KEY", {**place, "value": "in the wrong field"})
+
+    assert answer.status_code == 422
+    assert [issue["path"] for issue in answer.json()["message"]] == [["secretValue"]]
+    assert values(api, place) == {}
+
+
 @pytest.mark.parametrize(
     "value",
     ["", "  ", " padded \n\n", "\ttab", "line\r\nline", "ünïcödé 😀", "${", '"quoted"\\n', "x" * 65_536],

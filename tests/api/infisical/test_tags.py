@@ -130,8 +130,8 @@ def test_labels_stay_when_only_the_value_changes(api: ApiClient, place: Body, ta
 
 def test_several_secrets_are_labelled_at_once(api: ApiClient, place: Body, tag: Body) -> None:
     items = [
-        {"secretKey": "A", "tagIds": [tag["id"]]},
-        {"secretKey": "B", "secretMetadata": [TEAM]},
+        {"secretKey": "A", "secretValue": "x", "tagIds": [tag["id"]]},
+        {"secretKey": "B", "secretValue": "x", "secretMetadata": [TEAM]},
     ]
 
     created = api.post(f"{SECRETS}/batch", {**place, "secrets": items}).json()["secrets"]
@@ -151,7 +151,7 @@ def test_a_tag_of_another_project_is_refused(api: ApiClient, place: Body, foreig
     foreign = api.post(f"/api/v1/projects/{foreign_id}/tags", {"slug": "theirs"}).json()["tag"]["id"]
 
     for tag_id in (foreign, UNKNOWN_ID):
-        answer = api.post(f"{SECRETS}/KEY", {**place, "tagIds": [tag_id]})
+        answer = api.post(f"{SECRETS}/KEY", {**place, "secretValue": "x", "tagIds": [tag_id]})
 
         assert answer.status_code == 400
     assert found(api, place) == []

@@ -1,5 +1,6 @@
 """Push, pull and view: whole environments, and what comes back from a reader of lines."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 
 from shared.providers.dotenv import EnvText
 from shared.runtime import Runtime
-from shared.usecases import read_secrets
+from shared.usecases import edit_secrets, read_secrets
+from shared.usecases.edit_secrets import Replaced
+from shared.usecases.keyway import secrets
 from shared.usecases.keyway.secrets import as_read_by_lines, on_a_line
 from shared.usecases.read_secrets import Detail
 from tests.api.keyway.conftest import PUSHED, KeywayClient
@@ -67,6 +70,22 @@ def test_a_push_without_secrets_deletes_only_if_that_is_said(keyway: KeywayClien
     assert "delete all 1" in refused.json()["detail"]
     assert kept == "A=1"
     assert meant["deletedKeys"] == ["A"]
+
+
+def test_a_push_keeps_the_value_it_carries_while_somebody_deletes_the_key(
+    keyway: KeywayClient, vault: UUID, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyway.push({"A": "1", "B": "1"})
+    replace_secrets = secrets.replace_secrets
+
+    def delete_first(*given: Any, **named: Any) -> Replaced:
+        edit_secrets.delete_secrets(runtime, vault, "production", "/", ["A"], actor="somebody")
+        return replace_secrets(*given, **named)
+
+    monkeypatch.setattr(secrets, "replace_secrets", delete_first)
+    keyway.push({"A": "1", "B": "2"})
+
+    assert read_by_lines(keyway.pull()) == {"A": "1", "B": "2"}
 
 
 def test_an_empty_environment_is_not_found(keyway: KeywayClient, vault: UUID) -> None:

@@ -250,3 +250,50 @@ def test_a_hidden_value_that_should_win_gives_way_to_a_new_one(world: World) -> 
 
     assert world.held() == {"SEALED": "new"}
     assert world.state(sync_id).sync_status == Status.SUCCEEDED
+
+
+def test_an_edit_survives_a_sync_that_comes_back_to_a_former_destination(world: World) -> None:
+    world.put(A="1")
+    sync_id = world.sync(initialSyncBehavior=DESTINATION)
+    world.work()
+    world.change(sync_id, destination_config=world.config("svc-worker"))
+    world.work()
+    world.put(A="2")
+    world.work()
+
+    world.change(sync_id, destination_config=world.config("svc-web"))
+    world.work()
+
+    assert (vault(world), world.held("svc-web")) == ({"A": "2"}, {"A": "2"})
+
+
+def test_a_deleted_secret_does_not_rise_again_when_a_sync_comes_back(world: World) -> None:
+    world.put(A="1", B="1")
+    sync_id = world.sync(initialSyncBehavior=SOURCE)
+    world.work()
+    world.change(sync_id, destination_config=world.config("svc-worker"))
+    world.work()
+    world.drop("A")
+    world.work()
+
+    world.change(sync_id, destination_config=world.config("svc-web"))
+    world.work()
+
+    assert (vault(world), world.held("svc-web")) == ({"B": "1"}, {"B": "1"})
+
+
+@pytest.mark.parametrize("behavior", [SOURCE, DESTINATION])
+def test_an_edit_during_an_import_is_newer_than_what_was_read(world: World, behavior: str) -> None:
+    world.seed(A="0", B="0", C="0")
+    world.put(A="1", B="1")
+    world.sync(initialSyncBehavior=behavior)
+
+    def edit() -> None:
+        world.put(A="2")
+        world.drop("B")
+
+    world.meanwhile(edit)
+    world.work()
+
+    assert vault(world) == {"A": "2", "C": "0"}
+    assert world.held() == {"A": "2", "C": "0"}

@@ -1,6 +1,9 @@
 """What must never be lost: values at a destination that nobody asked to remove."""
 
+from typing import Any
+
 import pytest
+from pydantic import SecretStr
 
 from shared.backoff import MAX_ATTEMPTS
 from shared.db.jobs import Kind
@@ -8,11 +11,12 @@ from shared.db.syncs import Status
 from shared.errors import InvalidInput
 from shared.usecases.connections import ConnectionDraft, create_connection
 from shared.usecases.dispatch import dispatch
+from shared.usecases.edit_secrets import Draft, update_secrets
 from shared.usecases.reconcile import Which, reconcile_now
 from shared.usecases.syncs import SyncDraft, create_sync
 from tests.fakes.service import Fail
 from tests.fakes.vercel import FakeVercel
-from tests.shared.usecases.world import World
+from tests.shared.usecases.world import ACTOR, World, sync_options
 
 
 def message(world: World) -> str:
@@ -135,7 +139,8 @@ def test_nothing_is_imported_to_several_folders(world: World) -> None:
         world.trigger(sync_id, Kind.IMPORT, importBehavior="import-prioritize-source")
 
 
-def test_nothing_is_deleted_while_the_provider_hides_some_keys(world: World, vercel: FakeVercel) -> None:
+def vercel_sync(world: World, **options: Any) -> None:
+    """Create a sync to production of a Vercel project."""
     credentials = ConnectionDraft("vercel", "Vercel", "api-token", {"apiToken": "demo-vercel-token"})
     draft = SyncDraft(
         destination="vercel",
@@ -145,10 +150,14 @@ def test_nothing_is_deleted_while_the_provider_hides_some_keys(world: World, ver
         environment="production",
         secret_path="/",
         destination_config={"scope": "project", "app": "prj_1", "teamId": "team_1", "env": "production"},
-        sync_options=world.options(),
+        sync_options=sync_options(**options),
     )
-    world.put(A="1", B="2")
     create_sync(world.runtime, draft)
+
+
+def test_nothing_is_deleted_while_the_provider_hides_some_keys(world: World, vercel: FakeVercel) -> None:
+    world.put(A="1", B="2")
+    vercel_sync(world)
     world.work()
     vercel.hidden_production = 3
 
@@ -160,3 +169,32 @@ def test_nothing_is_deleted_while_the_provider_hides_some_keys(world: World, ver
     world.put(A="3")
     world.work()
     assert vercel.places()["prj_1/production"] == {"A": "3"}
+
+
+def test_an_edit_arrives_while_the_provider_hides_some_keys(world: World, vercel: FakeVercel) -> None:
+    vercel.hidden_production = 1
+    vercel.seed("prj_1/production", {"DB": "old"})
+    vercel_sync(world, initialSyncBehavior="import-prioritize-destination")
+    world.work()
+
+    world.put(DB="new")
+    world.work()
+
+    assert vercel.places()["prj_1/production"]["DB"] == "new"
+
+
+def test_a_comment_alone_empties_nothing(world: World) -> None:
+    world.seed(DB="production", X="1")
+    world.put(X="1")
+    world.sync()
+
+    with pytest.raises(InvalidInput, match="needs a value"):
+        update_secrets(
+            world.runtime,
+            world.project_id,
+            "production",
+            "/",
+            [Draft("DB", comment=SecretStr("which database"))],
+            actor=ACTOR,
+            create_missing=True,
+        )
