@@ -1,12 +1,18 @@
 """What every table shares: naming of constraints, moments in UTC, ids."""
 
 import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import JSON, DateTime, Dialect, MetaData, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
+
+#: How many values one query may ask about: a database takes so many parameters and no more.
+SLICE = 1000
+
+T = TypeVar("T")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -57,3 +63,10 @@ def one_of(column: str, values: type[Any]) -> str:
     """Return the SQL condition that *column* holds one of the members of the enumeration *values*."""
     listed = ", ".join(f"'{value}'" for value in values)
     return f"{column} IN ({listed})"
+
+
+def slices(values: Iterable[T]) -> Iterator[Sequence[T]]:
+    """Yield *values* in their order, as many at once as one query may ask about."""
+    listed = list(values)
+    for start in range(0, len(listed), SLICE):
+        yield listed[start : start + SLICE]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, String, delete, select, text
+from sqlalchemy import Index, String, delete, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from shared.db.base import Base, Identified
@@ -45,11 +45,21 @@ def record(
     )
 
 
-def claim_open(session: Session, *, limit: int) -> Sequence[ChangeEvent]:
-    """Return the oldest open events, locked against every other dispatcher until the transaction ends."""
+def projects_with_open(session: Session) -> Sequence[UUID]:
+    """Return the projects that have open events, first those that have waited longest."""
+    return session.scalars(
+        select(ChangeEvent.project_id)
+        .where(ChangeEvent.dispatched_at.is_(None))
+        .group_by(ChangeEvent.project_id)
+        .order_by(func.min(ChangeEvent.created_at), ChangeEvent.project_id)
+    ).all()
+
+
+def claim_open(session: Session, project_id: UUID, *, limit: int) -> Sequence[ChangeEvent]:
+    """Return the project's oldest open events, locked against every other dispatcher from now on."""
     return session.scalars(
         select(ChangeEvent)
-        .where(ChangeEvent.dispatched_at.is_(None))
+        .where(ChangeEvent.project_id == project_id, ChangeEvent.dispatched_at.is_(None))
         .order_by(ChangeEvent.created_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

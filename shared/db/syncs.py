@@ -11,21 +11,19 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     ColumnElement,
+    ColumnExpressionArgument,
     ForeignKey,
     Index,
     Select,
     String,
     UniqueConstraint,
-    and_,
-    false,
-    or_,
     select,
     text,
     tuple_,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from shared.db.base import Base, Identified, one_of
+from shared.db.base import Base, Identified, one_of, slices
 from shared.db.connections import Connection
 from shared.db.vault import Environment, Folder
 
@@ -155,29 +153,33 @@ def lock(session: Session, sync_id: UUID) -> Sync | None:
 
 def auto_syncs_of(session: Session, project_id: UUID, places: Iterable[tuple[str, str]]) -> Sequence[Sync]:
     """Return the syncs that follow changes by themselves and whose source covers one of *places*, locked."""
-    query = _covering(project_id, places).where(Sync.is_auto_sync_enabled, ~Sync.is_paused)
-    return session.scalars(_locking(query)).all()
+    found = _covering(session, project_id, places)
+    return _lock_all(session, found, Sync.is_auto_sync_enabled, ~Sync.is_paused)
 
 
 def syncs_of(session: Session, project_id: UUID, places: Iterable[tuple[str, str]]) -> Sequence[Sync]:
     """Return the syncs whose source covers one of *places*."""
-    return session.scalars(_covering(project_id, places).order_by(Sync.id)).all()
+    found = sorted(_covering(session, project_id, places))
+    queries = [select(Sync).where(Sync.id.in_(part)).order_by(Sync.id) for part in slices(found)]
+    return [sync for query in queries for sync in session.scalars(query)]
 
 
-def _covering(project_id: UUID, places: Iterable[tuple[str, str]]) -> Select[Sync]:
+def _covering(session: Session, project_id: UUID, places: Iterable[tuple[str, str]]) -> set[UUID]:
     shown = set(places)
     above = {(slug, str(parent)) for slug, path in shown for parent in PurePosixPath(path).parents}
-    return (
-        select(Sync)
+    query = (
+        select(Sync.id)
         .join(Folder, Folder.id == Sync.folder_id)
         .join(Environment, Environment.id == Folder.environment_id)
         .where(Environment.project_id == project_id)
-        .where(or_(_is_at(shown), and_(Sync.is_recursive, _is_at(above))))
     )
+    asked = [query.where(_is_at(part)) for part in slices(sorted(shown))]
+    asked += [query.where(Sync.is_recursive, _is_at(part)) for part in slices(sorted(above))]
+    return {sync_id for each in asked for sync_id in session.scalars(each)}
 
 
-def _is_at(places: set[tuple[str, str]]) -> ColumnElement[bool]:
-    return tuple_(Environment.slug, Folder.path).in_(sorted(places)) if places else false()
+def _is_at(places: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
+    return tuple_(Environment.slug, Folder.path).in_(places)
 
 
 def syncs_from(session: Session, environment_id: UUID) -> Sequence[Sync]:
@@ -216,7 +218,12 @@ def lock_using(session: Session, connection_id: UUID) -> Sequence[Sync]:
 
 def lock_reading(session: Session, folder_ids: Iterable[UUID]) -> Sequence[Sync]:
     """Return every sync whose source is one of these folders, locked."""
-    return session.scalars(_locking(select(Sync).where(Sync.folder_id.in_(list(folder_ids))))).all()
+    found = {
+        sync_id
+        for part in slices(folder_ids)
+        for sync_id in session.scalars(select(Sync.id).where(Sync.folder_id.in_(part)))
+    }
+    return _lock_all(session, found)
 
 
 def active(
@@ -239,6 +246,12 @@ def active(
         if value is not None:
             query = query.where(column == value)
     return session.scalars(_locking(query)).all()
+
+
+def _lock_all(session: Session, sync_ids: set[UUID], *conditions: ColumnExpressionArgument[bool]) -> list[Sync]:
+    # One slice after the other keeps the order: all of them belong to one project.
+    queries = [select(Sync).where(Sync.id.in_(part), *conditions) for part in slices(sorted(sync_ids))]
+    return [sync for query in queries for sync in session.scalars(_locking(query))]
 
 
 def _locking(query: Select[Sync]) -> Select[Sync]:

@@ -14,7 +14,6 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     delete,
-    false,
     func,
     or_,
     select,
@@ -22,9 +21,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from shared.db.base import Base, Identified
+from shared.db.base import Base, Identified, slices
 
 ROOT = "/"
+MAX_SLUG = 64
+MAX_PATH = 2048
 
 
 class Project(Identified, Base):
@@ -44,7 +45,7 @@ class Environment(Identified, Base):
     __tablename__ = "environments"
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(64))
-    slug: Mapped[str] = mapped_column(String(64))
+    slug: Mapped[str] = mapped_column(String(MAX_SLUG))
     position: Mapped[int]
     updated_at: Mapped[datetime]
 
@@ -58,7 +59,7 @@ class Folder(Identified, Base):
     environment_id: Mapped[UUID] = mapped_column(ForeignKey("environments.id", ondelete="CASCADE"))
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(255))
-    path: Mapped[str] = mapped_column(String(2048))
+    path: Mapped[str] = mapped_column(String(MAX_PATH))
     description: Mapped[str | None] = mapped_column(String(256))
     updated_at: Mapped[datetime]
 
@@ -99,8 +100,8 @@ class SecretReference(Base):
 
     __tablename__ = "secret_references"
     secret_id: Mapped[UUID] = mapped_column(ForeignKey("secrets.id", ondelete="CASCADE"), primary_key=True)
-    environment: Mapped[str] = mapped_column(String(64), primary_key=True)
-    path: Mapped[str] = mapped_column(String(2048), primary_key=True)
+    environment: Mapped[str] = mapped_column(String(MAX_SLUG), primary_key=True)
+    path: Mapped[str] = mapped_column(String(MAX_PATH), primary_key=True)
 
     __table_args__ = (Index("ix_secret_references_place", "environment", "path"),)
 
@@ -111,7 +112,7 @@ class SecretImport(Identified, Base):
     __tablename__ = "secret_imports"
     folder_id: Mapped[UUID] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"), index=True)
     environment_id: Mapped[UUID] = mapped_column(ForeignKey("environments.id", ondelete="CASCADE"))
-    path: Mapped[str] = mapped_column(String(2048))
+    path: Mapped[str] = mapped_column(String(MAX_PATH))
     position: Mapped[int]
     updated_at: Mapped[datetime]
 
@@ -183,12 +184,6 @@ def lock_environment(session: Session, environment_id: UUID) -> Environment | No
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-
-
-def hold_environment(session: Session, environment_id: UUID) -> None:
-    """Let nobody rename or delete the environment, or a folder of it, until the transaction ends."""
-    query = select(Environment.id).where(Environment.id == environment_id)
-    session.scalar(query.with_for_update(read=True, key_share=True))
 
 
 def find_folder(session: Session, environment_id: UUID, path: str, *, keep: bool = False) -> Folder | None:
@@ -291,7 +286,8 @@ def list_imports(session: Session, folder_id: UUID) -> Sequence[SecretImport]:
 def imports_of(session: Session, environment_id: UUID, paths: Collection[str]) -> Sequence[SecretImport]:
     """Return the imports, wherever they are, that show one of these folders of the environment."""
     query = select(SecretImport).where(SecretImport.environment_id == environment_id)
-    return session.scalars(query.where(SecretImport.path.in_(paths)).order_by(SecretImport.id)).all()
+    queries = [query.where(SecretImport.path.in_(part)) for part in slices(paths)]
+    return [row for each in queries for row in session.scalars(each)]
 
 
 def next_import_position(session: Session, folder_id: UUID) -> int:
@@ -312,8 +308,10 @@ def folders_showing(
     session: Session, project_id: UUID, places: Iterable[tuple[str, str]]
 ) -> set[tuple[str, str]]:
     """Return the places (environment slug, path) that import or reference one of *places* directly."""
-    wanted = list(places)
-    return _importers(session, project_id, wanted) | _referrers(session, project_id, wanted)
+    found: set[tuple[str, str]] = set()
+    for part in slices(places):
+        found |= _importers(session, project_id, part) | _referrers(session, project_id, part)
+    return found
 
 
 def importers_of(session: Session, environment: Environment) -> set[tuple[str, str]]:
@@ -337,23 +335,23 @@ def referrers_to(session: Session, environment: Environment) -> set[tuple[str, s
     return {(slug, path) for slug, path in rows}
 
 
-def _importers(session: Session, project_id: UUID, places: list[tuple[str, str]]) -> set[tuple[str, str]]:
+def _importers(session: Session, project_id: UUID, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
     source = Environment.__table__.alias("source")
     rows = session.execute(
         _places_of(project_id)
         .join(SecretImport, SecretImport.folder_id == Folder.id)
         .join(source, source.c.id == SecretImport.environment_id)
-        .where(_is_one_of(source.c.slug, SecretImport.path, places))
+        .where(tuple_(source.c.slug, SecretImport.path).in_(places))
     )
     return {(slug, path) for slug, path in rows}
 
 
-def _referrers(session: Session, project_id: UUID, places: list[tuple[str, str]]) -> set[tuple[str, str]]:
+def _referrers(session: Session, project_id: UUID, places: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
     rows = session.execute(
         _places_of(project_id)
         .join(Secret, Secret.folder_id == Folder.id)
         .join(SecretReference, SecretReference.secret_id == Secret.id)
-        .where(_is_one_of(SecretReference.environment, SecretReference.path, places))
+        .where(tuple_(SecretReference.environment, SecretReference.path).in_(places))
     )
     return {(slug, path) for slug, path in rows}
 
@@ -365,7 +363,3 @@ def _places_of(project_id: UUID) -> Any:
         .join(Environment, Environment.id == Folder.environment_id)
         .where(Environment.project_id == project_id)
     )
-
-
-def _is_one_of(slug: Any, path: Any, places: list[tuple[str, str]]) -> Any:
-    return tuple_(slug, path).in_(places) if places else false()

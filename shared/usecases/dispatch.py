@@ -1,6 +1,5 @@
 """From change events to jobs: which syncs show what was changed?"""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -32,11 +31,26 @@ def dispatch(runtime: Runtime) -> int:
     Several may do this at once: each takes other events. An event and the jobs it asks for are one
     transaction, so it can be neither lost nor carried out twice.
     """
+    with runtime.database.snapshot() as session:
+        project_ids = change_events.projects_with_open(session)
+    return sum(_dispatch_of(runtime, project_id) for project_id in project_ids)
+
+
+def _dispatch_of(runtime: Runtime, project_id: UUID) -> int:
+    try:
+        return _dispatch_project(runtime, project_id)
+    except Exception as error:
+        # Nobody else's edits wait for this project's. Its events stay open: the sweep comes back to them.
+        log.exception("changes.not_dispatched", project_id=str(project_id), error=type(error).__name__)
+        return 0
+
+
+def _dispatch_project(runtime: Runtime, project_id: UUID) -> int:
     queued = 0
     while True:
         with runtime.database.transaction() as session:
-            events = change_events.claim_open(session, limit=BATCH)
-            job_ids = _queue_jobs(session, events, runtime.clock())
+            events = change_events.claim_open(session, project_id, limit=BATCH)
+            job_ids = _queue_jobs(session, project_id, events, runtime.clock()) if events else []
         for job_id in job_ids:
             runtime.broker.send(Task.RUN_JOB, job_id)
         queued += len(job_ids)
@@ -44,22 +58,12 @@ def dispatch(runtime: Runtime) -> int:
             return queued
 
 
-def _queue_jobs(session: Session, events: Sequence[ChangeEvent], now: datetime) -> list[UUID]:
-    by_project: dict[UUID, list[ChangeEvent]] = defaultdict(list)
-    for event in events:
-        event.dispatched_at = now
-        by_project[event.project_id].append(event)
-    session.flush()
-    job_ids: list[UUID] = []
-    # Always in the same order, or two dispatchers could wait for each other.
-    for project_id in sorted(by_project):
-        job_ids += _queue_for_project(session, project_id, by_project[project_id], now)
-    return job_ids
-
-
-def _queue_for_project(
+def _queue_jobs(
     session: Session, project_id: UUID, events: Sequence[ChangeEvent], now: datetime
 ) -> list[UUID]:
+    for event in events:
+        event.dispatched_at = now
+    session.flush()
     changed_at = min(event.created_at for event in events)
     places = places_showing(session, project_id, {(event.environment, event.path) for event in events})
     request = Request(Kind.SYNC, Trigger.CHANGE, changed_at=changed_at)

@@ -7,11 +7,12 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from shared.db import vault
-from shared.db.vault import ROOT, Environment, Folder, Project
+from shared.db.vault import MAX_PATH, ROOT, Environment, Folder, Project
 from shared.errors import InvalidInput, NotFound
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_MAX_PATH = 2048
+#: How many folders may lie in one another.
+MAX_DEPTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,11 @@ def find_place(
 def normal_path(path: str) -> str:
     """Return *path* with one slash in front and none behind. Raises ``InvalidInput``."""
     parts = [part for part in path.strip().split("/") if part]
-    if len(path) > _MAX_PATH or not all(_SEGMENT.fullmatch(part) for part in parts):
+    if len(path) > MAX_PATH or len(parts) > MAX_DEPTH:
+        raise InvalidInput(
+            f"A folder path has at most {MAX_DEPTH} levels and {MAX_PATH} characters.", field=("secretPath",)
+        )
+    if not all(_SEGMENT.fullmatch(part) for part in parts):
         raise InvalidInput(
             "A folder path consists of names of letters, digits, '_' and '-', separated by '/'.",
             field=("secretPath",),

@@ -69,7 +69,8 @@ QUERIES: dict[str, Query] = {
         s, AuditFilter(actor="ci"), limit=50, offset=0
     ),
     # what beat and dispatch look for
-    "open events": lambda s, c, r: change_events.claim_open(s, limit=100),
+    "projects with open events": lambda s, c, r: change_events.projects_with_open(s),
+    "open events": lambda s, c, r: change_events.claim_open(s, c.project_id, limit=100),
     "is any event open": lambda s, c, r: change_events.has_open(s),
     "who shows a folder": lambda s, c, r: vault.folders_showing(s, c.project_id, [("production", c.folder)]),
     "who follows a folder": lambda s, c, r: syncs.auto_syncs_of(s, c.project_id, [("production", c.folder)]),

@@ -1,16 +1,24 @@
 """From an edit to the jobs that carry it."""
 
+from uuid import UUID
+
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from structlog.testing import capture_logs
 
 from shared.broker import Task
+from shared.db import syncs
 from shared.db.change_events import ChangeEvent
 from shared.db.jobs import JobStatus, Trigger
 from shared.db.syncs import Status
 from shared.errors import NotFound
-from shared.usecases.dispatch import dispatch
+from shared.usecases import dispatch as dispatching
+from shared.usecases.dispatch import FolderName, dispatch
 from shared.usecases.edit_secrets import Draft, update_secrets
 from shared.usecases.folders import delete_folder, delete_import, update_import
+from shared.usecases.projects import create_project
 from tests.shared.usecases.world import ACTOR, World
 
 
@@ -19,6 +27,14 @@ def settled(world: World) -> None:
     world.sync()
     world.work()
     world.railway.forget_calls()
+
+
+def open_events(world: World) -> list[UUID]:
+    """Return the project of each event that is still to be dispatched."""
+    with world.runtime.database.snapshot() as session:
+        return list(
+            session.scalars(select(ChangeEvent.project_id).where(ChangeEvent.dispatched_at.is_(None)))
+        )
 
 
 def test_an_edit_that_was_rolled_back_never_propagates(world: World) -> None:
@@ -246,3 +262,41 @@ def test_deleting_hundreds_of_folders_is_one_dispatch(world: World) -> None:
 
     assert world.broker.tasks() == [Task.DISPATCH]
     assert dispatch(world.runtime) == 0
+
+
+def test_what_cannot_be_dispatched_is_logged_and_holds_no_other_project_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(world)
+    other = create_project(world.runtime, "Other").project.id
+    edit = [Draft("A", SecretStr("1"))]
+    update_secrets(world.runtime, other, "production", "/", edit, actor=ACTOR, create_missing=True)
+    world.put(A="1")
+    original = dispatching.places_showing
+
+    def broken(session: Session, project_id: UUID, changed: set[FolderName]) -> set[FolderName]:
+        if project_id == other:
+            raise RuntimeError
+        return original(session, project_id, changed)
+
+    with monkeypatch.context() as patch, capture_logs() as lines:
+        patch.setattr(dispatching, "places_showing", broken)
+        world.work()
+
+    assert world.held() == {"A": "1"}
+    fault = {line["project_id"] for line in lines if line["event"] == "changes.not_dispatched"}
+    assert fault == {str(other)}
+    assert open_events(world) == [other]
+    dispatch(world.runtime)
+    assert open_events(world) == []
+
+
+def test_edits_in_any_number_of_folders_find_their_syncs(world: World) -> None:
+    sync_id = world.sync(recursive=True)
+    many = {("production", f"/f{number}/deep") for number in range(40_000)}
+
+    with world.runtime.database.transaction() as session:
+        places = dispatching.places_showing(session, world.project_id, many)
+        found = syncs.auto_syncs_of(session, world.project_id, places)
+
+    assert (places, [sync.id for sync in found]) == (many, [sync_id])

@@ -96,7 +96,7 @@ def test_a_slug_stays_while_a_key_schema_names_it(world: World) -> None:
     )
     world.work()
 
-    with pytest.raises(Conflict, match="what these syncs call their keys: 'web'. "):
+    with pytest.raises(Conflict, match="what these syncs call their keys: 'web'"):
         rename(world, "production", "live")
     world.work()
 

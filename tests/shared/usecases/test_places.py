@@ -22,7 +22,14 @@ def test_a_path_has_one_slash_in_front_and_none_behind(written: str, meant: str)
     assert normal_path(written) == meant
 
 
-@pytest.mark.parametrize("written", ["/a b", "/..", "/a.b", "/ä", "/" + "x" * 256, "/x" * 1025])
+@pytest.mark.parametrize("written", ["/a b", "/..", "/a.b", "/ä", "/" + "x" * 256, "/x" * 33])
 def test_a_path_of_anything_else_is_refused(written: str) -> None:
     with pytest.raises(InvalidInput):
         normal_path(written)
+
+
+def test_folders_lie_32_deep_at_most() -> None:
+    assert normal_path("/x" * 32) == "/x" * 32
+
+    with pytest.raises(InvalidInput, match="at most 32 levels"):
+        normal_path("/x" * 33)
