@@ -3,6 +3,7 @@
 Facts and their sources: ``docs/providers/flyio.md``.
 """
 
+import hashlib
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -36,6 +37,10 @@ from shared.providers.http import Answer, Api
 SECONDS_BETWEEN_CALLS = 1.0
 #: Somebody else changes the same machine: its version is not the one we saw, or they hold its lease.
 BUSY = {409, 412}
+#: The slug under which everybody finds their own organisation.
+PERSONAL = "personal"
+#: As much of an account's id is kept.
+ACCOUNT_ID_LENGTH = 255
 #: An answer to a wait must come before the call times out, so a long wait is several calls.
 WAIT_SECONDS = 20
 WAITS = 3
@@ -235,9 +240,9 @@ class FlyioProvider(Provider[FlyioConfig]):
             raise CredentialsRejected(
                 "Fly.io knows no organisation that this token opens.", provider=self.title
             )
-        slugs = [token["org_slug"] for token in reach]
-        names = [token.get("organization") or token["org_slug"] for token in reach]
-        return Account(",".join(dict.fromkeys(slugs)), ", ".join(dict.fromkeys(names)))
+        places = ",".join(sorted({self._place(token) for token in reach}))
+        names = dict.fromkeys(_told(token) for token in reach)
+        return Account(places if len(places) <= ACCOUNT_ID_LENGTH else _digest(places), ", ".join(names))
 
     def destination(self, config: FlyioConfig) -> FlyioDestination:
         return FlyioDestination(self._api, config)
@@ -256,10 +261,20 @@ class FlyioProvider(Provider[FlyioConfig]):
         """Return what each part of the token opens. A personal token has one part per organisation."""
         if self._scheme == "Bearer":
             # Only macaroons can be asked about themselves; an old token always has a personal organisation.
-            self._listed("personal")
-            return [{"org_slug": "personal"}]
+            self._listed(PERSONAL)
+            return [{"org_slug": PERSONAL}]
         tokens = self._api.map("GET", "/v1/tokens/current").get("tokens") or []
         return [token for token in tokens if token.get("org_slug")]
+
+    def _place(self, token: Mapping[str, Any]) -> str:
+        """Return what tells what a part of the token opens from what any other token opens."""
+        place: str = token["org_slug"]
+        if place == PERSONAL:
+            # So the slug says whoever asks. An old token is all that is known of its person.
+            person = token.get("user") or _digest(self._token.get_secret_value())
+            place = f"{place}:{person}"
+        apps = sorted(token.get("apps") or [])
+        return f"{place}/{'+'.join(apps)}" if apps else place
 
     def _apps(self, token: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         names = token.get("apps") or []
@@ -271,6 +286,17 @@ class FlyioProvider(Provider[FlyioConfig]):
     def _listed(self, org_slug: str) -> list[Mapping[str, Any]]:
         found = self._api.map("GET", "/v1/apps", params={"org_slug": org_slug})
         return found.get("apps") or []
+
+
+def _told(token: Mapping[str, Any]) -> str:
+    """Return what a part of the token opens, for people."""
+    organization: str = token.get("organization") or token["org_slug"]
+    apps = token.get("apps") or []
+    return f"{organization} ({', '.join(apps)})" if apps else organization
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _without_scheme(token: SecretStr) -> SecretStr:

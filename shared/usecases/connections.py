@@ -57,6 +57,8 @@ class Grant:
         return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 
+#: An account's name is for people: of a long one, as much as they can read is kept.
+_MAX_NAME = 255
 #: Of two at once that connect one account, or wish for one name, the second has to look again.
 ATTEMPTS = 3
 
@@ -268,7 +270,7 @@ def _install(runtime: Runtime, row: Connection, credentials: Credentials, accoun
     if (row.account_id, row.team_id) != (account.id, team_id):
         # What the former account grants again is another connection.
         row.grant_key = None
-    row.account_id, row.account_name, row.team_id = account.id, account.name, team_id
+    row.account_id, row.account_name, row.team_id = account.id, account.name[:_MAX_NAME], team_id
     row.connected_at = row.updated_at
     row.blocked_until = row.refreshing_until = None
     row.note(None, row.updated_at)

@@ -59,6 +59,7 @@ class Token:
     orgs: tuple[str, ...]
     app: str | None = None
     is_macaroon: bool = True
+    user: str | None = None
 
 
 class Refused(Exception):
@@ -171,6 +172,7 @@ class FakeFlyio(FakeService):
                     "org_slug": slug,
                     "organization": self.orgs[slug],
                     **({"apps": [token.app]} if token.app else {}),
+                    **({"user": token.user} if token.user else {}),
                 }
                 for slug in token.orgs
             ]

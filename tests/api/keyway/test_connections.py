@@ -15,6 +15,7 @@ from shared.usecases.tokens import Scope, create_token
 from tests.api.client import ApiClient
 from tests.api.keyway.conftest import SYNC, KeywayClient, connect
 from tests.fakes.flyio import FakeFlyio
+from tests.fakes.flyio import Token as FlyioToken
 from tests.fakes.netlify import FakeNetlify
 from tests.fakes.oauth import CLIENT_ID, CLIENT_SECRET
 from tests.fakes.railway import FakeRailway, Token
@@ -306,6 +307,34 @@ def test_fly_takes_any_environment_into_the_app_that_is_named(
 
     assert result["success"] is True, result
     assert flyio.places()[app_name] == {"A": "1"}
+
+
+def test_a_token_for_another_app_leaves_the_first_connection_alone(
+    keyway: KeywayClient, vault: object, flyio: FakeFlyio
+) -> None:
+    flyio.tokens["fm2_worker"] = FlyioToken(("acme",), app="shop-worker")
+    flyio.tokens["fm2_demo-again"] = FlyioToken(("acme",), app="shop")
+    keyway.push({"A": "1"})
+    first = connect(keyway, "flyio", "fm2_demo-deploy")["id"]
+
+    second = connect(keyway, "flyio", "fm2_worker")["id"]
+    renewed = connect(keyway, "flyio", "fm2_demo-again")["id"]
+    result = keyway.data(keyway.post(SYNC, {"connectionId": first, "projectId": "shop"}))
+
+    assert renewed == first != second
+    assert result["success"] is True
+
+
+def test_a_person_of_many_organisations_connects(
+    keyway: KeywayClient, vault: object, flyio: FakeFlyio
+) -> None:
+    names = tuple(f"organisation-number-{number}" for number in range(15))
+    flyio.orgs |= {name: name.title() for name in names}
+    flyio.tokens["fm2_many"] = FlyioToken(names)
+
+    row = connect(keyway, "flyio", "fm2_many")
+
+    assert row["provider"] == "flyio"
 
 
 def test_what_cannot_be_read_is_not_pulled(keyway: KeywayClient, vault: object, flyio: FakeFlyio) -> None:

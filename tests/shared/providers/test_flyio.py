@@ -18,7 +18,7 @@ from shared.errors import (
 from shared.plan import Delete, Remote
 from shared.providers.base import Access, Destination
 from shared.providers.flyio import FlyioConfig, FlyioProvider, FlyioToken
-from tests.fakes.flyio import FakeFlyio
+from tests.fakes.flyio import FakeFlyio, Token
 from tests.fakes.service import Fail, FakeServer, Reply, Request, Response
 from tests.shared.providers.contract import (
     CallLimits,
@@ -283,8 +283,64 @@ def test_a_deploy_token_lists_its_own_app(using: Callable[[str], FlyioProvider])
 def test_an_old_personal_token_is_sent_as_a_bearer(using: Callable[[str], FlyioProvider]) -> None:
     provider = using("demo-old-personal")
 
-    assert provider.whoami().id == "personal"
+    assert provider.whoami().id.startswith("personal:")
     assert [project.id for project in provider.projects()] == ["blog"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Token(("acme",), app="shop"), Token(("acme",), app="shop-worker")),
+        (Token(("acme",), app="shop"), Token(("acme",))),
+        (Token(("personal",), user="ada"), Token(("personal",), user="bob")),
+        (Token(("personal",), is_macaroon=False), Token(("personal",), is_macaroon=False)),
+        (Token(("acme", "personal")), Token(("acme",))),
+    ],
+)
+def test_tokens_that_open_different_things_belong_to_different_accounts(
+    using: Callable[[str], FlyioProvider], fake: FakeFlyio, one: Token, other: Token
+) -> None:
+    texts = [f"fm2_{name}" if one.is_macaroon else name for name in ("one", "other")]
+    fake.tokens |= dict(zip(texts, (one, other), strict=True))
+
+    first, second = (using(text).whoami() for text in texts)
+
+    assert first.id != second.id
+    assert texts[0] not in first.id
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Token(("acme",)),
+        Token(("acme",), app="shop"),
+        Token(("personal",), user="ada"),
+        Token(("acme", "personal"), user="ada"),
+    ],
+)
+def test_a_new_token_for_the_same_things_belongs_to_the_same_account(
+    using: Callable[[str], FlyioProvider], fake: FakeFlyio, kind: Token
+) -> None:
+    fake.tokens |= {"fm2_old": kind, "fm2_new": replace(kind, orgs=kind.orgs[::-1])}
+
+    assert using("fm2_old").whoami().id == using("fm2_new").whoami().id
+
+
+def test_an_account_of_many_organisations_keeps_its_id_short(
+    using: Callable[[str], FlyioProvider], fake: FakeFlyio
+) -> None:
+    names = tuple(f"organisation-number-{number}" for number in range(15))
+    fake.orgs |= {name: name.title() for name in names}
+    fake.tokens |= {"fm2_many": Token(names), "fm2_fewer": Token(names[:-1])}
+
+    many, fewer = (using(text).whoami().id for text in ("fm2_many", "fm2_fewer"))
+
+    assert len(many) <= 255
+    assert many != fewer
+
+
+def test_a_deploy_token_is_named_after_its_app(using: Callable[[str], FlyioProvider]) -> None:
+    assert using("FlyV1 fm2_demo-deploy").whoami().name == "Acme Inc (shop)"
 
 
 def test_a_token_that_opens_no_organisation_is_rejected(access: Access, fake: FakeFlyio) -> None:
