@@ -248,7 +248,9 @@ def active(
     return session.scalars(_locking(query)).all()
 
 
-def _lock_all(session: Session, sync_ids: set[UUID], *conditions: ColumnExpressionArgument[bool]) -> list[Sync]:
+def _lock_all(
+    session: Session, sync_ids: set[UUID], *conditions: ColumnExpressionArgument[bool]
+) -> list[Sync]:
     # One slice after the other keeps the order: all of them belong to one project.
     queries = [select(Sync).where(Sync.id.in_(part), *conditions) for part in slices(sorted(sync_ids))]
     return [sync for query in queries for sync in session.scalars(_locking(query))]
