@@ -2,19 +2,28 @@
 
 A message is a hint that carries ids and nothing else; the row in the database is the truth. So results
 are not kept, a message is acknowledged when it arrives (a lost one is found by the sweep, and a worker
-that holds none survives a restart of Redis), and an error while sending is logged, never raised.
+that holds none survives a restart of Redis), and an error while sending is logged, never raised. Who edits
+a secret waits for a broker that is gone, or silent, once and briefly.
 """
 
+import time
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+import redis
 import structlog
 from celery import Celery
 
 from shared.settings import Settings
 
 log = structlog.get_logger()
+
+#: Seconds that a hint may take.
+SEND_TIMEOUT = 1.0
+#: Seconds without hints after one that failed. The sweep finds the work as soon.
+SEND_PAUSE = 5.0
 
 
 class Task(StrEnum):
@@ -70,7 +79,6 @@ def create_celery(settings: Settings) -> Celery:
             "socket_timeout": 15,
             "health_check_interval": 10,
             "retry_on_timeout": True,
-            # Who edits a secret must not wait for a broker that is gone: the sweep finds what was missed.
             "max_retries": 1,
             "interval_start": 0,
         },
@@ -95,18 +103,49 @@ def create_celery(settings: Settings) -> Celery:
     return app
 
 
-class CeleryBroker:
-    """Sends hints through Celery."""
+def create_publisher(settings: Settings, *, timeout: float = SEND_TIMEOUT) -> Celery:
+    """Return the same, to send hints with: none takes longer than *timeout* seconds, or is tried again."""
+    app = create_celery(settings)
+    app.conf.broker_transport_options |= {
+        "socket_connect_timeout": timeout,
+        "socket_timeout": timeout,
+        "retry_on_timeout": False,
+        "max_retries": 0,
+    }
+    return app
 
-    def __init__(self, app: Celery) -> None:
+
+class CeleryBroker:
+    """Sends hints through Celery. After one that failed, the next ones are left out for a while."""
+
+    def __init__(self, app: Celery, *, now: Callable[[], float] = time.monotonic) -> None:
         self._app = app
+        self._now = now
+        self._silent_until = 0.0
+        self._is_failing = False
 
     def send(self, task: Task, *ids: UUID, queue: Queue | None = None) -> None:
+        if self._is_failing and self._now() < self._silent_until:
+            return
         try:
-            self._app.send_task(task.value, args=[str(id_) for id_ in ids], queue=queue or ROUTES[task])
+            self._publish(task, [str(id_) for id_ in ids], queue or ROUTES[task])
         except Exception as error:
             # Whatever it was, the row is committed and the sweep will find it.
-            log.warning("broker.unreachable", task=task.value, error=type(error).__name__)
+            self._silent_until = self._now() + SEND_PAUSE
+            if not self._is_failing:
+                log.warning("broker.unreachable", task=task.value, error=type(error).__name__)
+            self._is_failing = True
+        else:
+            self._is_failing = False
+
+    def _publish(self, task: Task, ids: list[str], queue: Queue) -> None:
+        try:
+            self._app.send_task(task.value, args=ids, queue=queue)
+        except Exception as error:
+            if isinstance(error.__cause__, redis.TimeoutError):
+                raise
+            # The connection may have been closed while it was idle: another one is there at once, or refused.
+            self._app.send_task(task.value, args=ids, queue=queue)
 
     def is_reachable(self) -> bool:
         try:

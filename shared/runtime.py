@@ -6,7 +6,7 @@ from typing import Self
 
 import httpx
 
-from shared.broker import Broker, CeleryBroker, create_celery
+from shared.broker import Broker, CeleryBroker, create_publisher
 from shared.clock import Clock, utc_now
 from shared.crypto import DataKey, Keyring, load_keyring
 from shared.db.session import Database
@@ -31,7 +31,7 @@ class Runtime:
         return cls(
             settings=settings,
             database=Database(settings.database, pool_size=threads + 2),
-            broker=CeleryBroker(create_celery(settings)),
+            broker=CeleryBroker(create_publisher(settings)),
             keyring=load_keyring(settings),
             http=create_http_client(threads),
         )
