@@ -17,7 +17,8 @@ class ApiToken(Identified, Base):
 
     One with an identity was given out at a login, may do what the identity may, and is not renewed beyond
     ``renewable_until``. ``prefix`` is the beginning of an API key, for people to know it by; other tokens
-    have none. ``allowed_ips`` are the networks it may be used from, none for everywhere.
+    have none. ``allowed_ips`` are the networks it may be used from, none for everywhere. ``parent_id`` is the
+    token whose holder let somebody have this one: it does not outlive that.
     """
 
     __tablename__ = "api_tokens"
@@ -25,6 +26,9 @@ class ApiToken(Identified, Base):
     hash: Mapped[str] = mapped_column(String(64), unique=True)
     identity_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("identities.id", ondelete="CASCADE"), index=True
+    )
+    parent_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("api_tokens.id", ondelete="CASCADE"), index=True
     )
     expires_at: Mapped[datetime | None] = mapped_column(index=True)
     renewable_until: Mapped[datetime | None]

@@ -1,7 +1,7 @@
 """Logging a program in: it shows a code, a person confirms that code in a browser, and it gets a token.
 
 The person proves who they are with a token of their own each time, so there is no session that another site
-could use, and the new token can do what that person's can, for a week.
+could use, and the new token can do what that person's can, for a week, and not without it.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from pydantic import SecretStr
+from sqlalchemy.orm import Session
 
 from shared.crypto import hash_token, new_device_code, new_user_code
 from shared.db import device_logins
@@ -17,13 +18,13 @@ from shared.db.tokens import ApiToken
 from shared.errors import InvalidInput, NotFound
 from shared.runtime import Runtime
 from shared.usecases import tokens
-from shared.usecases.tokens import Caller, Grants
+from shared.usecases.tokens import Caller
 
 #: How long a person may take to confirm.
 LIFETIME = timedelta(minutes=15)
 #: How often a program should ask, in seconds.
 POLL_SECONDS = 5
-#: How long the token of a login lives, unless that of whoever confirmed it ends before.
+#: How long the token of a login lives, unless that of whoever confirmed it ends or is revoked before.
 TOKEN_LIFETIME = timedelta(days=7)
 
 #: What the name of a token that was handed out ends with.
@@ -83,12 +84,12 @@ def poll(runtime: Runtime, device_code: SecretStr) -> Progress:
             return Progress("denied")
         if login.expires_at <= now or login.status == DeviceStatus.USED:
             return Progress("expired")
-        approver = session.get(ApiToken, login.token_id) if login.token_id else None
+        # Locked: it is not revoked while it hands its rights on.
+        approver = session.get(ApiToken, login.token_id, with_for_update=True) if login.token_id else None
         if approver is None:
             return Progress("pending")
         login.status = DeviceStatus.USED
-        grants = tokens.grants_of(session, approver)
-    return _hand_out(runtime, approver, grants, now)
+        return _hand_out(runtime, session, approver, now)
 
 
 def decide(runtime: Runtime, caller: Caller, user_code: SecretStr, *, approve: bool) -> str | None:
@@ -107,10 +108,12 @@ def decide(runtime: Runtime, caller: Caller, user_code: SecretStr, *, approve: b
         return login.repository
 
 
-def _hand_out(runtime: Runtime, approver: ApiToken, grants: Grants, now: datetime) -> Progress:
+def _hand_out(runtime: Runtime, session: Session, approver: ApiToken, now: datetime) -> Progress:
     ends = now + TOKEN_LIFETIME
     expires_at = ends if approver.expires_at is None else min(ends, approver.expires_at)
-    _, token = tokens.issue_token(runtime, _name_after(approver), grants, expires_at=expires_at)
+    if expires_at <= now:
+        return Progress("expired")
+    token = tokens.hand_on(runtime, session, approver, _name_after(approver), expires_at=expires_at)
     return Progress("approved", token, approver.name, expires_at)
 
 

@@ -135,6 +135,20 @@ def issue_token(
     return _view(row, grants), token
 
 
+def hand_on(
+    runtime: Runtime, session: Session, parent: ApiToken, name: str, *, expires_at: datetime
+) -> SecretStr:
+    """Store a token that can do what *parent* can, and return it. It is shown this once.
+
+    It ends with *parent*, and with the identity that logged in, and is not renewed.
+    """
+    token = new_token()
+    grants = {} if parent.identity_id else grants_of(session, parent)
+    row = _add(runtime, session, token, name, grants, expires_at)
+    row.parent_id, row.identity_id, row.renewable_until = parent.id, parent.identity_id, expires_at
+    return token
+
+
 def create_first_token(runtime: Runtime) -> SecretStr | None:
     """Return a new administrator token if there is no token yet, else None."""
     token = new_token()

@@ -1,7 +1,9 @@
 """Device login: from the code on a screen to a token."""
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 import httpx
 import pytest
@@ -11,7 +13,7 @@ from shared.runtime import Runtime
 from shared.usecases.projects import create_project
 from shared.usecases.tokens import Scope, create_token
 from tests.api.client import ApiClient
-from tests.api.keyway.conftest import KeywayClient
+from tests.api.keyway.conftest import PUSHED, KeywayClient
 from tests.support import ManualClock
 
 VERIFY = "/v1/auth/device/verify"
@@ -147,6 +149,96 @@ def test_the_new_token_can_do_no_more_than_that_of_who_confirmed(
     assert holder.get("/v1/vaults/owner/repo").status_code == 404
     body = {"repoFullName": "owner/own", "environment": "production", "secrets": {"A": "1"}}
     assert holder.post("/v1/secrets/push", body).status_code == 403
+
+
+def test_the_new_token_ends_with_that_of_who_confirmed(
+    app: FastAPI, anonymous: ApiClient, keyway: KeywayClient, runtime: Runtime
+) -> None:
+    """Also one that was confirmed with such a token in turn."""
+    token: str | None = create_token(runtime, "leaving", [Scope.ADMIN]).get_secret_value()
+    held = []
+    for _ in range(2):
+        started = anonymous.post("/v1/auth/device/start", {}).json()
+        decide(anonymous, started["userCode"], token)
+        token = poll(anonymous, started)["keywayToken"]
+        held.append(KeywayClient(app, token))
+    before = [each.get("/v1/vaults").status_code for each in held]
+    listed = ApiClient(app, keyway.token).get("/api/v1/tokens").json()["tokens"]
+    [leaving] = [each["id"] for each in listed if each["name"] == "leaving"]
+
+    ApiClient(app, keyway.token).delete(f"/api/v1/tokens/{leaving}")
+
+    assert before == [200, 200]
+    assert [each.get("/v1/vaults").status_code for each in held] == [401, 401]
+
+
+@pytest.mark.parametrize("end", ["the login is revoked", "the identity is deleted"])
+def test_the_new_token_ends_with_the_login_of_who_confirmed(
+    app: FastAPI, anonymous: ApiClient, keyway: KeywayClient, started: Any, end: str
+) -> None:
+    admin = ApiClient(app, keyway.token)
+    identity, login = log_in(admin, anonymous)
+    decide(anonymous, started["userCode"], login)
+    left = KeywayClient(app, poll(anonymous, started)["keywayToken"])
+    before = left.get("/v1/vaults").status_code
+
+    if end == "the login is revoked":
+        anonymous.post("/api/v1/auth/token/revoke", {"accessToken": login})
+    else:
+        admin.delete(f"/api/v1/identities/{identity}")
+
+    assert (before, left.get("/v1/vaults").status_code) == (200, 401)
+
+
+def test_the_new_token_can_do_what_the_identity_can_now(
+    app: FastAPI, anonymous: ApiClient, keyway: KeywayClient, vault: UUID, started: Any
+) -> None:
+    admin = ApiClient(app, keyway.token)
+    identity, login = log_in(admin, anonymous)
+    decide(anonymous, started["userCode"], login)
+    left = KeywayClient(app, poll(anonymous, started)["keywayToken"])
+    left.push({"A": "1"})
+
+    admin.patch(f"/api/v1/identities/{identity}", {"grants": [{"scopes": ["read"]}]})
+
+    assert left.post("/v1/secrets/push", {**PUSHED, "secrets": {"A": "2"}}).status_code == 403
+    assert left.pull() == "A=1"
+
+
+def test_the_new_token_is_not_renewed_beyond_its_end(
+    anonymous: ApiClient, app: FastAPI, keyway: KeywayClient, started: Any, clock: ManualClock
+) -> None:
+    _, login = log_in(ApiClient(app, keyway.token), anonymous)
+    decide(anonymous, started["userCode"], login)
+    left = poll(anonymous, started)["keywayToken"]
+
+    anonymous.post("/api/v1/auth/token/renew", {"accessToken": left})
+    clock.advance(seconds=7 * 86_400)
+
+    assert KeywayClient(app, left).get("/v1/vaults").status_code == 401
+
+
+def test_an_approver_whose_token_has_expired_hands_nothing_on(
+    anonymous: ApiClient, runtime: Runtime, started: Any, clock: ManualClock
+) -> None:
+    ends = clock() + timedelta(seconds=60)
+    token = create_token(runtime, "short", [Scope.ADMIN], expires_at=ends).get_secret_value()
+    decide(anonymous, started["userCode"], token)
+    clock.advance(seconds=60)
+
+    assert poll(anonymous, started)["status"] == "expired"
+
+
+def log_in(admin: ApiClient, anonymous: ApiClient) -> tuple[str, str]:
+    """Return a new identity, an administrator, and the token of a login of it."""
+    body = {"name": "ci", "grants": [{"scopes": ["admin"]}]}
+    identity = admin.post("/api/v1/identities", body).json()["identity"]["id"]
+    path = f"/api/v1/auth/universal-auth/identities/{identity}"
+    client_id = admin.post(path, {}).json()["identityUniversalAuth"]["clientId"]
+    secret = admin.post(f"{path}/client-secrets", {}).json()["clientSecret"]
+    sent = {"clientId": client_id, "clientSecret": secret}
+    token = anonymous.post("/api/v1/auth/universal-auth/login", sent).json()["accessToken"]
+    return str(identity), str(token)
 
 
 def test_a_code_cannot_be_found_by_trying(anonymous: ApiClient, keyway: KeywayClient) -> None:

@@ -97,6 +97,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("identity_id", sa.Uuid(), nullable=True),
+        sa.Column("parent_id", sa.Uuid(), nullable=True),
         sa.Column("expires_at", base.UtcDateTime(timezone=True), nullable=True),
         sa.Column("renewable_until", base.UtcDateTime(timezone=True), nullable=True),
         sa.Column("prefix", sa.String(length=32), nullable=True),
@@ -104,12 +105,16 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["identity_id"], ["identities.id"], name=op.f("fk_api_tokens_identity_id"), ondelete="CASCADE"
         ),
+        sa.ForeignKeyConstraint(
+            ["parent_id"], ["api_tokens.id"], name=op.f("fk_api_tokens_parent_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_tokens")),
         sa.UniqueConstraint("hash", name=op.f("uq_api_tokens_hash")),
     )
     with op.batch_alter_table("api_tokens", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_api_tokens_expires_at"), ["expires_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_api_tokens_identity_id"), ["identity_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_api_tokens_parent_id"), ["parent_id"], unique=False)
 
     op.create_table(
         "client_secrets",
@@ -628,6 +633,7 @@ def downgrade() -> None:
 
     op.drop_table("client_secrets")
     with op.batch_alter_table("api_tokens", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_api_tokens_parent_id"))
         batch_op.drop_index(batch_op.f("ix_api_tokens_identity_id"))
         batch_op.drop_index(batch_op.f("ix_api_tokens_expires_at"))
 
