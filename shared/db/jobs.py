@@ -340,6 +340,12 @@ def expire_leases_of(session: Session, worker: str, now: datetime) -> int:
     return int(getattr(result, "rowcount", 0))
 
 
+def has_run(session: Session, sync: Sync, kind: str) -> bool:
+    """Has a job of that kind begun for the sync as it is now?"""
+    as_it_is = (Job.sync_id == sync.id, Job.kind == kind, Job.generation == sync.generation)
+    return session.scalar(select(Job.id).where(*as_it_is, Job.status.in_(_BEGUN)).limit(1)) is not None
+
+
 def waiting_job(session: Session, sync_id: UUID, kind: str) -> Job | None:
     """Return the job of that kind that waits for the sync, locked until the transaction ends."""
     return _lock_waiting(session, sync_id, Kind(kind))
@@ -372,6 +378,7 @@ def list_jobs(
 
 
 _ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
+_BEGUN = (JobStatus.RUNNING, JobStatus.SUCCEEDED, JobStatus.FAILED)
 
 
 def delete_finished_before(session: Session, moment: datetime) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from shared.db import connections, jobs, syncs
 from shared.db.jobs import Job, JobStatus, Kind, Request, Trigger
 from shared.db.syncs import Status, Sync
-from shared.errors import CredentialsRejected, KeytideError, RateLimited
+from shared.errors import CredentialsRejected, KeytideError, RateLimited, SyncChanged
 from shared.runtime import Runtime
 from shared.usecases.claim import Claim
 from shared.usecases.outcome import Outcome
@@ -76,6 +76,9 @@ def finish(claim: Claim, outcome: Outcome, ending: Ending) -> Sequence[UUID]:
         job = claim.own(session)
         if job is None:
             return []
+        if ending.end in (End.DONE, End.FAILED) and sync is not None and sync.generation != job.generation:
+            # It tells of the sync as it was, which may have written somewhere else.
+            ending = Ending.stopped(SyncChanged().message)
         _tally(job, outcome)
         job.message = shortened(ending.message, limit=MAX_JOB_MESSAGE)
         status = _settle(runtime, session, job, sync, ending)
@@ -149,6 +152,9 @@ def _record(claim: Claim, session: Session, sync: Sync, status: JobStatus, endin
 
 def _record_stop(claim: Claim, session: Session, sync: Sync, ending: Ending) -> None:
     """The sync was changed under this run: whatever it asks for now is queued, or it waits for a person."""
+    if jobs.has_run(session, sync, claim.kind):
+        # What it asks for now has been seen to already, and that is what it shows.
+        return
     if jobs.waiting_job(session, sync.id, claim.kind) is not None:
         set_status(sync, claim.kind, Status.PENDING)
         return

@@ -96,3 +96,30 @@ def test_a_run_that_is_over_is_not_recorded_twice(world: World, running: Claim) 
     assert finish(running, Outcome(), Ending.failed("too late")) == []
 
     assert world.state(running.sync.id).sync_status == Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("ending", [Ending.done(Outcome()), Ending.failed("no"), Ending.stopped("changed")])
+def test_a_run_of_the_sync_as_it_was_does_not_speak_for_the_sync_as_it_is(
+    world: World, running: Claim, ending: Ending
+) -> None:
+    world.put(A="${staging.GONE}")
+    world.change(running.sync.id, destination_config=world.config("svc-worker"))
+    world.work()
+    told = world.state(running.sync.id)
+    assert told.sync_status == Status.FAILED
+
+    finish(running, Outcome(), ending)
+
+    now = world.state(running.sync.id)
+    assert (now.sync_status, now.last_sync_message) == (told.sync_status, told.last_sync_message)
+    assert (now.last_sync_job_id, now.last_synced_at) == (told.last_sync_job_id, None)
+
+
+def test_a_run_that_ends_after_a_pause_leaves_nothing_that_looks_under_way(
+    world: World, running: Claim
+) -> None:
+    world.change(running.sync.id, is_paused=True)
+
+    finish(running, Outcome(), Ending.done(Outcome()))
+
+    assert world.state(running.sync.id).sync_status == Status.FAILED
