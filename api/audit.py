@@ -30,6 +30,22 @@ _CONNECTING = frozenset({"keywayAuthorize", "keywayComeBack"})
 #: Recorded although nobody is known to have asked: a secret may be tried out there, or a consent be given.
 _OPEN = frozenset({"login", "renewToken", "revokeLogin", "keywayComeBack", "keywayDecide"})
 
+#: What is the same deed under another name: of older clients, or of the other wire.
+_DEEDS = {
+    "createWorkspace": "createProject",
+    "updateWorkspace": "updateProject",
+    "deleteWorkspace": "deleteProject",
+    "deleteWorkspaceBySlug": "deleteProject",
+    "createWorkspaceTag": "createTag",
+    "updateWorkspaceTag": "updateTag",
+    "deleteWorkspaceTag": "deleteTag",
+    "keywayCreateVault": "createProject",
+    "keywayCreateEnvironment": "createEnvironment",
+    "keywayChangeSecret": "updateSecret",
+    "keywayDeleteSecret": "deleteSecret",
+    "keywayDeleteConnection": "deleteConnection",
+}
+
 #: Longer answers hold lists, which are not looked into.
 _MAX_ANSWER = 1024 * 1024
 _MAX_IDS = 100
@@ -60,7 +76,7 @@ class AuditLog:
         route = scope.get("route")
         if not isinstance(route, APIRoute):
             return
-        deed = _deed(scope, route.operation_id or self._name_of(route), status, body)
+        deed = _deed(scope, action_of(route, self._name_of(route)), status, body)
         if deed is None:
             return
         try:
@@ -84,6 +100,13 @@ class _Answer:
     @property
     def body(self) -> bytes:
         return b"".join(message.get("body", b"") for message in self.messages)
+
+
+def action_of(route: APIRoute, name: str) -> str:
+    """Return what is done there, by the same name on whichever path it is asked for."""
+    # The old paths of a route have operation ids of their own, and its function in common with the present.
+    own = None if route.deprecated else route.operation_id
+    return _DEEDS.get(name) or own or name
 
 
 def _deed(scope: Scope, action: str, status: int, body: bytes) -> Deed | None:

@@ -16,12 +16,15 @@ from shared.usecases.tokens import Scope
 router = new_router(tag="Audit log")
 
 
+_ACTION = "The operation id; of a deed that has several, the present one of this wire."
+
+
 class AuditQuery(Page):
     """Which entries: those that match every part that is sent."""
 
     project_id: UUID | None = Field(None, description="Without it: of all projects, and of what has none.")
     actor: str | None = Field(None, max_length=255, description="A name or an id.", examples=["ci"])
-    action: str | None = Field(None, max_length=64, description="An operation id.", examples=["createSync"])
+    action: str | None = Field(None, max_length=64, description=_ACTION, examples=["createSync"])
     since: AwareDatetime | None = None
 
     def filter(self) -> AuditFilter:
@@ -39,7 +42,7 @@ class AuditLogOut(WireModel):
     created_at: datetime
     actor: ActorOut
     ip_address: str | None
-    action: str = Field(description="The operation id.", examples=["updateSecret"])
+    action: str = Field(description=_ACTION, examples=["updateSecret"])
     project_id: UUID | None
     status: int = Field(description="How it was answered.", examples=[200])
     objects: dict[str, Any] = Field(description="Names and ids of what it was about, never values.")

@@ -1,11 +1,11 @@
 """Secrets, under the present paths of the wire (v4) and those of older clients (v3/raw)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Query, Request
 
 from api.dependencies import CallerOf, RuntimeOf, require_own
 from api.infisical.secret_schemas import (
@@ -106,17 +106,25 @@ def delete_secrets(body: NamedSecrets, runtime: RuntimeOf, caller: CallerOf) -> 
     deprecated=True,
     operation_id="moveSecretsV3",
 )
-def move_secrets(body: MovedSecrets, runtime: RuntimeOf, caller: CallerOf) -> Moved:
+def move_secrets(body: MovedSecrets, request: Request, runtime: RuntimeOf, caller: CallerOf) -> Moved:
     """Move secrets with their versions to another folder of the project, all or none.
 
     The syncs of both folders follow.
     """
+    source = Spot(body.source_environment, body.source_secret_path)
+    destination = Spot(body.destination_environment, body.destination_secret_path)
+    # The answer says nothing of this.
+    request.state.objects = {
+        "secrets": [str(each) for each in body.secret_ids],
+        "source": asdict(source),
+        "destination": asdict(destination),
+    }
     move_secrets_usecase(
         runtime,
         body.allowed(runtime, caller, Scope.WRITE),
         set(body.secret_ids),
-        source=Spot(body.source_environment, body.source_secret_path),
-        destination=Spot(body.destination_environment, body.destination_secret_path),
+        source=source,
+        destination=destination,
         overwrite=body.should_overwrite,
         actor=caller.name,
     )
