@@ -81,7 +81,7 @@ def refuse_overlap(session: Session, sync: Sync, environment: str) -> None:
         place = session.get(Environment, other.environment_id) if other.environment_id else None
         if schema.overlaps(environment, others, place.slug if place else ""):
             raise Conflict(
-                f"{_named(other, sync.project_id)} already writes there, and some keys would belong to both. "
+                f"{named(other, sync.project_id)} already writes there, and some keys would belong to both. "
                 "Give them key schemas that cannot produce the same key, or choose another destination."
             )
 
@@ -108,6 +108,6 @@ def refuse_removal_from_a_part(sync: Sync, left: Left) -> None:
         )
 
 
-def _named(other: Sync, project_id: UUID) -> str:
-    """What a person of that project may know of another sync."""
+def named(other: Sync, project_id: UUID) -> str:
+    """Return what a person of that project may know of another sync, as a sentence begins."""
     return f"The sync '{other.name}'" if other.project_id == project_id else "A sync of another project"

@@ -17,7 +17,7 @@ from shared.runtime import Runtime
 from shared.sync_options import InitialBehavior, SyncOptions
 from shared.usecases.keyway.locate import Direction, Order, Target
 from shared.usecases.keyway.targets import is_ours, sync_name
-from shared.usecases.sync_rules import parse_config
+from shared.usecases.sync_rules import named, parse_config
 from shared.usecases.syncs import SyncChanges, SyncDraft, create_sync, trigger, update_sync
 
 _SERVICE_FIELDS = frozenset({"serviceId", "serviceName"})
@@ -129,8 +129,8 @@ def find_sync_of(runtime: Runtime, target: Target) -> Sync | None:
             return sync
     if found:
         raise Conflict(
-            f"The sync '{found[0].name}' already writes to that destination, from another place. Delete it "
-            "first (keytide syncs delete), or choose another environment or project."
+            f"{named(found[0], target.member.project.id)} already writes to that destination, from another "
+            "place. Delete it first (keytide syncs delete), or choose another environment or project."
         )
     return None
 

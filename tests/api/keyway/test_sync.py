@@ -410,7 +410,21 @@ def test_two_vaults_do_not_fight_over_one_destination(
     answers = [keyway.post(other, place), keyway.get(f"{other}/preview", **place)]
 
     assert [answer.status_code for answer in answers] == [409, 409]
-    assert "keyway-railway-production" in answers[0].json()["detail"]
+
+
+def test_a_sync_in_the_way_is_named_to_people_of_its_own_project_only(
+    keyway: KeywayClient, place: dict[str, str], runtime: Runtime
+) -> None:
+    create_project(runtime, "owner/other", slug="owner/other")
+    keyway.push({"A": "1"})
+    push(keyway, place)
+
+    own = keyway.post(SYNC, {**place, "keywayEnvironment": "staging", "providerEnvironment": "production"})
+    foreign = keyway.post(SYNC.replace("/repo/", "/other/"), place)
+
+    assert (own.status_code, foreign.status_code) == (409, 409)
+    assert own.json()["detail"].startswith("The sync 'keyway-railway-production-")
+    assert foreign.json()["detail"].startswith("A sync of another project already writes")
 
 
 @pytest.mark.parametrize(("allow_delete", "status"), [(True, 200), (False, 409)])
