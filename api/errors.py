@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from psycopg.errors import DeadlockDetected
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -38,7 +39,8 @@ from shared.errors import (
 
 log = structlog.get_logger()
 
-#: What each error means over HTTP. The nearest class above an error counts.
+#: What each error means over HTTP. What the database's driver says counts first, then the nearest class
+#: above an error.
 STATUS: Mapping[type[Exception], int] = {
     RequestValidationError: 422,
     InputError: 400,
@@ -55,6 +57,7 @@ STATUS: Mapping[type[Exception], int] = {
     Unreachable: 502,
     CryptoError: 500,
     IntegrityError: 409,
+    DeadlockDetected: 409,
     OperationalError: 503,
     PoolTimeout: 503,
 }
@@ -138,7 +141,8 @@ def describe(error: Exception) -> Failure:
 
 
 def _status(error: Exception) -> int:
-    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    kinds = (type(getattr(error, "orig", None)), *type(error).__mro__)
+    return next((STATUS[kind] for kind in kinds if kind in STATUS), 500)
 
 
 def _issues(errors: Iterable[Mapping[str, Any]]) -> Iterable[Issue]:

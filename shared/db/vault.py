@@ -177,7 +177,11 @@ def keep_slug(session: Session, environment_id: UUID | None) -> str:
 
 
 def lock_environment(session: Session, environment_id: UUID) -> Environment | None:
-    """Return the environment as it is now, locked until the transaction ends."""
+    """Return the environment as it is now, locked until the transaction ends: nobody edits in it.
+
+    Whoever renames, moves or deletes what lies in an environment takes it first, whoever edits keeps it
+    first: so no two of them wait for each other.
+    """
     return session.scalar(
         select(Environment)
         .where(Environment.id == environment_id)
@@ -186,19 +190,27 @@ def lock_environment(session: Session, environment_id: UUID) -> Environment | No
     )
 
 
+def lock_environments(session: Session, project_id: UUID, *, keep: bool = False) -> None:
+    """Lock all environments of a project; with *keep* only against those who lock one."""
+    query = select(Environment.id).where(Environment.project_id == project_id)
+    # Always in the same order, or two that lock several could wait for each other.
+    session.execute(query.order_by(Environment.id).with_for_update(read=keep, key_share=keep)).all()
+
+
 def find_folder(session: Session, environment_id: UUID, path: str, *, keep: bool = False) -> Folder | None:
     """Return the folder at *path*; with *keep* nobody deletes it until the transaction ends."""
     query = select(Folder).where(Folder.environment_id == environment_id, Folder.path == path)
     return session.scalar(query.with_for_update(read=True, key_share=True) if keep else query)
 
 
-def lock_folder(session: Session, folder_id: UUID) -> bool:
-    """Let nobody else use the folder until the transaction ends, and tell whether it is there.
+def lock_imports(session: Session, folder_id: UUID) -> None:
+    """Let nobody else add imports to the folder, or order them, until the transaction ends."""
+    session.execute(select(Folder.id).where(Folder.id == folder_id).with_for_update(key_share=True)).all()
 
-    Nor can anybody make a folder below it meanwhile.
-    """
-    query = select(Folder.id).where(Folder.id == folder_id).with_for_update()
-    return session.scalar(query) is not None
+
+def environment_of(session: Session, folder_id: UUID) -> UUID | None:
+    """Return the id of the environment that the folder lies in, for good."""
+    return session.scalar(select(Folder.environment_id).where(Folder.id == folder_id))
 
 
 def find_folder_in_project(session: Session, project_id: UUID, environment: str, path: str) -> Folder | None:
@@ -223,6 +235,7 @@ def list_subtree(session: Session, folder: Folder) -> Sequence[Folder]:
         select(Folder)
         .where(Folder.environment_id == folder.environment_id, or_(Folder.id == folder.id, below))
         .order_by(Folder.path)
+        .execution_options(populate_existing=True)
     ).all()
 
 
@@ -278,15 +291,14 @@ def find_version(session: Session, secret_id: UUID, version: int) -> SecretVersi
 
 
 def list_imports(session: Session, folder_id: UUID) -> Sequence[SecretImport]:
-    return session.scalars(
-        select(SecretImport).where(SecretImport.folder_id == folder_id).order_by(SecretImport.position)
-    ).all()
+    query = select(SecretImport).where(SecretImport.folder_id == folder_id)
+    return session.scalars(query.order_by(SecretImport.position, SecretImport.id)).all()
 
 
 def imports_of(session: Session, environment_id: UUID, paths: Collection[str]) -> Sequence[SecretImport]:
-    """Return the imports, wherever they are, that show one of these folders of the environment."""
+    """Return the imports, wherever they are, that show one of these folders of the environment, locked."""
     query = select(SecretImport).where(SecretImport.environment_id == environment_id)
-    queries = [query.where(SecretImport.path.in_(part)) for part in slices(paths)]
+    queries = [query.where(SecretImport.path.in_(part)).with_for_update() for part in slices(paths)]
     return [row for each in queries for row in session.scalars(each)]
 
 

@@ -63,6 +63,9 @@ def update_environment(
     new ones may be another sync's. All other syncs, and imports, go on under the new one.
     """
     with runtime.database.transaction() as session:
+        if position is not None:
+            unlocked = _found(session.get(Environment, environment_id), environment_id)
+            vault.lock_environments(session, unlocked.project_id)
         row = _locked(session, environment_id)
         renamed = slug is not None and slug != row.slug
         if renamed:

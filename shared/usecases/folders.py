@@ -47,7 +47,8 @@ def create_folder(
     if not name or "/" in name:
         raise InvalidInput("A folder needs a name without '/'.", field=("name",))
     with runtime.database.transaction() as session:
-        root = find_place(session, project_id, environment, ROOT)
+        # Kept: no folder above it is renamed meanwhile.
+        root = find_place(session, project_id, environment, ROOT, keep=True)
         if vault.find_folder(session, root.environment.id, path) is not None:
             raise Conflict(f"The environment '{environment}' already has a folder '{path}'.")
         folder = _make_path(runtime, session, root, path)
@@ -61,7 +62,7 @@ def _make_path(runtime: Runtime, session: Session, root: Place, path: str) -> Fo
     so_far = ""
     for name in path.strip("/").split("/"):
         so_far += f"/{name}"
-        folder = vault.find_folder(session, root.environment.id, so_far, keep=True)
+        folder = vault.find_folder(session, root.environment.id, so_far)
         if folder is None:
             folder = Folder(
                 id=uuid4(),
@@ -113,9 +114,7 @@ def update_folder(
     not: the jobs that show it fail, and say so.
     """
     with runtime.database.transaction() as session:
-        # Locked first: whoever makes a folder below it holds it, so none is made where it used to be.
-        vault.lock_folder(session, folder_id)
-        view = _view(session, folder_id)
+        view = _locked(session, folder_id)
         renamed = name is not None and name != view.folder.name
         if renamed:
             _rename(runtime, session, view, name or "")
@@ -159,16 +158,14 @@ def delete_folder(runtime: Runtime, folder_id: UUID) -> FolderView:
     never empties their destination.
     """
     with runtime.database.transaction() as session:
-        view = _view(session, folder_id)
-        if view.folder.path == ROOT:
-            raise InvalidInput("The root folder of an environment cannot be deleted.", field=("folderId",))
-        folders = vault.list_subtree(session, view.folder)
-        for folder in folders:
-            _note_change(runtime, session, view.environment, folder)
+        folders = vault.list_subtree(session, _view(session, folder_id).folder)
         job_ids = run_stranded(runtime, session, folders)
         # After the syncs: whoever gives one another source locks the sync first, too.
-        if not vault.lock_folder(session, folder_id):
-            raise _no_folder(folder_id)
+        view = _locked(session, folder_id)
+        if view.folder.path == ROOT:
+            raise InvalidInput("The root folder of an environment cannot be deleted.", field=("folderId",))
+        for folder in vault.list_subtree(session, view.folder):
+            _note_change(runtime, session, view.environment, folder)
         session.delete(view.folder)
     runtime.broker.send(Task.DISPATCH)
     for job_id in job_ids:
@@ -200,7 +197,7 @@ def create_import(
     """Make a folder show the secrets of another one, above every import it already has."""
     now = runtime.clock()
     with runtime.database.transaction() as session:
-        place = find_place(session, project_id, environment, path, keep=True)
+        place = _importing(session, project_id, environment, path)
         source = find_place(session, project_id, imported_environment, imported_path)
         _refuse_import(session, place, source)
         position = vault.next_import_position(session, place.folder.id)
@@ -217,6 +214,15 @@ def create_import(
         _note_change(runtime, session, place.environment, place.folder)
     runtime.broker.send(Task.DISPATCH)
     return ImportView(row, source.environment, FolderView(place.folder, place.environment))
+
+
+def _importing(session: Session, project_id: UUID, environment: str, path: str) -> Place:
+    """Return the folder that imports. Until the transaction ends, only the caller changes its imports."""
+    # What is to be shown may lie in any of them, and must not be renamed meanwhile.
+    vault.lock_environments(session, project_id, keep=True)
+    place = find_place(session, project_id, environment, path, keep=True)
+    vault.lock_imports(session, place.folder.id)
+    return place
 
 
 def get_import(runtime: Runtime, import_id: UUID) -> ImportView:
@@ -248,7 +254,7 @@ def update_import(
 ) -> ImportView:
     """Let an import show another folder, or give it another position: counted from 1, the others close up."""
     with runtime.database.transaction() as session:
-        place = find_place(session, project_id, environment, path, keep=True)
+        place = _importing(session, project_id, environment, path)
         row = _find_import(session, place, import_id)
         _retarget(session, place, row, imported_environment, imported_path)
         if position is not None:
@@ -310,11 +316,19 @@ def _find_import(session: Session, place: Place, import_id: UUID) -> SecretImpor
 
 
 def _view(session: Session, folder_id: UUID) -> FolderView:
-    folder = session.get(Folder, folder_id)
+    folder = session.get(Folder, folder_id, populate_existing=True)
     environment = session.get(Environment, folder.environment_id) if folder else None
     if folder is None or environment is None:
         raise _no_folder(folder_id)
     return FolderView(folder, environment)
+
+
+def _locked(session: Session, folder_id: UUID) -> FolderView:
+    """Return the folder as it is now. Until the transaction ends, nobody else changes its environment."""
+    environment_id = vault.environment_of(session, folder_id)
+    if environment_id is None or vault.lock_environment(session, environment_id) is None:
+        raise _no_folder(folder_id)
+    return _view(session, folder_id)
 
 
 def _no_folder(folder_id: UUID) -> NotFound:

@@ -39,6 +39,8 @@ def move_secrets(
     otherwise that raises ``Conflict``. What is not in the source raises ``NotFound``.
     """
     with runtime.database.transaction() as session:
+        # First of all, as every edit does: two of them that meet in both folders could wait for each other.
+        vault.lock_environments(session, project_id)
         here, there = (
             open_desk(runtime, session, project_id, spot.environment, spot.path, actor)
             for spot in (source, destination)

@@ -3,6 +3,7 @@ from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
+from psycopg.errors import DeadlockDetected
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from api.errors import install
@@ -82,6 +83,13 @@ def test_a_wrong_field_is_named_by_its_path() -> None:
     answer = raising(error).get("/api/raise")
 
     assert answer.json()["details"] == [{"path": ["syncOptions", "keySchema"], "message": "Too long."}]
+
+
+def test_of_two_who_waited_for_each_other_one_hears_that_somebody_was_faster() -> None:
+    answer = raising(OperationalError(CANARY, {}, DeadlockDetected(CANARY))).get("/api/raise")
+
+    assert answer.status_code == 400
+    assert answer.json()["message"] == "Somebody else changed this at the same moment. Try again."
 
 
 @pytest.mark.parametrize("seconds", [7, 6.2])

@@ -4,8 +4,10 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
@@ -20,8 +22,9 @@ from shared.usecases import syncs
 from shared.usecases.connections import update_connection
 from shared.usecases.dispatch import dispatch
 from shared.usecases.edit_secrets import Draft, update_secrets
-from shared.usecases.folders import delete_folder
-from shared.usecases.read_secrets import Detail, list_secrets
+from shared.usecases.folders import delete_folder, find_folder, get_folder, update_folder
+from shared.usecases.move_secrets import Spot, move_secrets
+from shared.usecases.read_secrets import Detail, get_secret, list_secrets
 from shared.usecases.reconcile import reconcile_due
 from shared.usecases.sweep import sweep
 from tests.fakes.service import Fail
@@ -210,3 +213,76 @@ def test_many_at_once_neither_lock_up_nor_lose_anything(
             assert (view.sync.sync_status, view.sync.last_sync_message) == (Status.SUCCEEDED, None)
             assert world.held(service) == vault(world)
     assert world.railway.violations == []
+
+
+def test_renames_of_a_folder_and_of_one_below_it_both_count(world: World) -> None:
+    top, below = world.folder("a"), world.folder("b", parent="/a")
+
+    for number in range(5):
+        names = (f"x{number}", f"y{number}")
+        together(
+            [
+                lambda names=names: update_folder(world.runtime, top, name=names[0]),
+                lambda names=names: update_folder(world.runtime, below, name=names[1]),
+            ]
+        )
+
+        folder = get_folder(world.runtime, below).folder
+        assert (folder.name, folder.path) == (names[1], "/{}/{}".format(*names))
+
+
+def test_edits_moves_and_renames_never_wait_for_each_other_in_a_circle(world: World) -> None:
+    names = "abc"
+    ids = [world.folder(name, parent="/p") for name in names]
+    top = folder_at(world, "/p")
+    for name in names:
+        world.put(path=f"/p/{name}", A="1")
+    faults: list[BaseException] = []
+
+    def edit(rng: random.Random) -> None:
+        above = rng.choice("pq")
+        drafts = [Draft("A", SecretStr("2"), path=f"/{above}/{name}") for name in rng.sample(names, 2)]
+        update_secrets(
+            world.runtime, world.project_id, "production", "/", drafts, actor=ACTOR, create_missing=True
+        )
+
+    def move(rng: random.Random) -> None:
+        above = rng.choice("pq")
+        source, destination = (Spot("production", f"/{above}/{name}") for name in rng.sample(names, 2))
+        secret = get_secret(
+            world.runtime, world.project_id, "production", source.path, "A", detail=Detail(values=False)
+        )
+        move_secrets(
+            world.runtime,
+            world.project_id,
+            [secret.id],
+            source=source,
+            destination=destination,
+            overwrite=True,
+            actor=ACTOR,
+        )
+
+    def rename(rng: random.Random) -> None:
+        update_folder(world.runtime, top, name=rng.choice("pq"))
+
+    def rename_below(rng: random.Random) -> None:
+        number = rng.randrange(len(names))
+        update_folder(world.runtime, ids[number], name=names[number] + rng.choice(["", "x"]))
+
+    def often(action: Callable[[random.Random], None], seed: int) -> None:
+        rng = random.Random(seed)
+        for _ in range(60):
+            try:
+                with suppress(KeytideError):
+                    action(rng)
+            except Exception as fault:
+                faults.append(fault)
+
+    actions = [edit, edit, move, move, rename, rename_below]
+    together([partial(often, action, seed) for seed, action in enumerate(actions)])
+
+    assert faults == []
+
+
+def folder_at(world: World, path: str) -> UUID:
+    return find_folder(world.runtime, world.project_id, environment="production", path=path).folder.id

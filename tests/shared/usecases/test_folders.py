@@ -1,6 +1,7 @@
 """Folders, and the imports by which one shows another's secrets."""
 
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -256,3 +257,13 @@ def test_a_new_project_has_an_empty_root_in_each_environment(world: World) -> No
     for row in view.environments:
         found = folders.list_folders(world.runtime, world.project_id, environment=row.slug, path="/")
         assert found == []
+
+
+def test_imports_made_at_once_have_an_order(world: World) -> None:
+    names = [f"f{number}" for number in range(6)]
+    for name in names:
+        world.folder(name)
+
+    together([partial(world.show, f"/{name}") for name in names])
+
+    assert [position for _, position in shown(world)] == [1, 2, 3, 4, 5, 6]
