@@ -52,7 +52,10 @@ class ApiKeys(WireModel):
 def create_api_key(
     body: NewApiKey, runtime: RuntimeOf, visitor: VisitorOf, meta: MetaOf
 ) -> Envelope[CreatedApiKey]:
-    """Create a key that may do no more than its maker. It is shown this once."""
+    """Create a key that may do no more than its maker, and if that is a key, nowhere else and no longer.
+
+    It is shown this once.
+    """
     _require_keys(visitor)
     _check_scopes(visitor, body.scopes)
     draft = ApiKeyDraft(
@@ -62,6 +65,7 @@ def create_api_key(
         lives=None if body.expires_in_days is None else timedelta(days=body.expires_in_days),
         allowed_ips=body.allowed_ips,
         project_id=visitor.project_id,
+        maker=visitor.token,
     )
     row, key = api_keys.create_api_key(runtime, draft)
     shown = _shown(row, runtime.clock())

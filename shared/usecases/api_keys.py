@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_network
-from typing import Self
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Self, TypeGuard
 from uuid import UUID, uuid4
 
 from pydantic import SecretStr
@@ -14,8 +14,11 @@ from shared.crypto import hash_token, new_api_key
 from shared.db import tokens
 from shared.db.access_grants import AccessGrant, list_grants
 from shared.db.tokens import ApiToken
-from shared.errors import InvalidInput, NotFound
+from shared.errors import Forbidden, InvalidInput, NotFound
 from shared.runtime import Runtime
+from shared.usecases.tokens import Caller
+
+Network = IPv4Network | IPv6Network
 
 #: How much of a key is kept in clear: its kind and four characters, for people to know it by.
 _SHOWN = len("kw_live_") + 4
@@ -23,7 +26,11 @@ _SHOWN = len("kw_live_") + 4
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyDraft:
-    """A key to create. ``kind`` is live or test; without ``lives`` it does not end."""
+    """A key to create. ``kind`` is live or test; without ``lives`` it does not end.
+
+    ``maker`` is whose rights it has. If that is a key as well, the new one does not outlive it, and is valid
+    from its networks only.
+    """
 
     name: str
     kind: str
@@ -31,6 +38,7 @@ class ApiKeyDraft:
     lives: timedelta | None = None
     allowed_ips: Sequence[str] = ()
     project_id: UUID | None = None
+    maker: Caller | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +69,19 @@ class ApiKey:
 
 
 def create_api_key(runtime: Runtime, draft: ApiKeyDraft) -> tuple[ApiKey, SecretStr]:
-    """Store a new key and return it with its secret, which is shown this once. Raises ``InvalidInput``."""
+    """Store a new key and return it with its secret, which is shown this once.
+
+    Raises ``InvalidInput``, or ``Forbidden`` if it could be used where its maker cannot.
+    """
     key = new_api_key(draft.kind)
     now = runtime.clock()
     row = ApiToken(
         id=uuid4(),
         name=draft.name,
         hash=hash_token(key.get_secret_value()),
-        expires_at=None if draft.lives is None else now + draft.lives,
+        expires_at=_end(draft, now),
         prefix=key.get_secret_value()[:_SHOWN],
-        allowed_ips=[_network(each) for each in draft.allowed_ips],
+        allowed_ips=_networks(draft),
         created_at=now,
     )
     grant = AccessGrant(
@@ -119,9 +130,36 @@ def _found(session: Session, key_id: UUID, project_id: UUID | None) -> tuple[Api
     return row, grant
 
 
-def _network(text: str) -> str:
+def _end(draft: ApiKeyDraft, now: datetime) -> datetime | None:
+    ends = [] if draft.lives is None else [now + draft.lives]
+    if _is_key(draft.maker) and draft.maker.expires_at is not None:
+        ends.append(draft.maker.expires_at)
+    return min(ends, default=None)
+
+
+def _networks(draft: ApiKeyDraft) -> list[str]:
+    wished = [_network(each) for each in draft.allowed_ips]
+    if not _is_key(draft.maker) or not draft.maker.allowed_ips:
+        return [str(each) for each in wished]
+    own = [_network(each) for each in draft.maker.allowed_ips]
+    for each in wished:
+        if not any(_is_part(each, network) for network in own):
+            raise Forbidden(f"A key cannot be used where its maker cannot: {each} lies outside its networks.")
+    return [str(each) for each in wished or own]
+
+
+def _is_key(maker: Caller | None) -> TypeGuard[Caller]:
+    return maker is not None and maker.prefix is not None
+
+
+def _is_part(network: Network, whole: Network) -> bool:
+    """Does *network* lie within *whole*? What is of another version does not."""
+    return network.network_address in whole and network.prefixlen >= whole.prefixlen
+
+
+def _network(text: str) -> Network:
     try:
-        return str(ip_network(text, strict=False))
+        return ip_network(text, strict=False)
     except ValueError:
         raise InvalidInput(
             f"'{text}' is neither an address nor a network such as 10.0.0.0/8.", field=("allowedIps",)

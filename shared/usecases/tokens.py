@@ -46,6 +46,7 @@ class Caller:
     created_at: datetime | None = None
     expires_at: datetime | None = None
     prefix: str | None = None
+    allowed_ips: Sequence[str] = ()
     asked: set[UUID] = field(default_factory=set, compare=False, repr=False)
 
     def may(self, scope: Scope, project_id: UUID | None) -> bool:
@@ -216,6 +217,7 @@ def authenticate(runtime: Runtime, token: str, *, address: str | None = None) ->
         created_at=row.created_at,
         expires_at=row.expires_at,
         prefix=row.prefix,
+        allowed_ips=tuple(row.allowed_ips),
     )
 
 

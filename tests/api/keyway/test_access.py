@@ -112,6 +112,39 @@ def test_a_key_cannot_do_more_than_its_maker(app: FastAPI, keyway: KeywayClient)
     assert answer.status_code == 403
 
 
+def test_a_key_does_not_outlive_its_maker(app: FastAPI, keyway: KeywayClient) -> None:
+    maker = with_key(app, keyway, "read:secrets", "admin:api-keys", expiresInDays=2)
+
+    ends = [new_key(maker, "read:secrets", **more)["expiresAt"] for more in ({}, {"expiresInDays": 1})]
+    longer = new_key(maker, "read:secrets", expiresInDays=365)["expiresAt"]
+
+    assert ends == ["2026-01-03T00:00:00.000Z", "2026-01-02T00:00:00.000Z"]
+    assert longer == "2026-01-03T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("wished", "given"),
+    [
+        ([], ["127.0.0.0/8"]),
+        (["127.0.0.1"], ["127.0.0.1/32"]),
+        (["127.0.0.0/8"], ["127.0.0.0/8"]),
+        (["127.0.0.1", "10.0.0.1"], None),
+        (["0.0.0.0/0"], None),
+        (["::1"], None),
+    ],
+)
+def test_a_key_is_valid_where_its_maker_is_and_nowhere_else(
+    app: FastAPI, keyway: KeywayClient, wished: list[str], given: list[str] | None
+) -> None:
+    maker = with_key(app, keyway, "read:secrets", "admin:api-keys", allowedIps=["127.0.0.0/8"])
+
+    body = {"name": "x", "scopes": ["read:secrets"], "allowedIps": wished}
+    answer = maker.post("/v1/api-keys", body)
+
+    assert answer.status_code == (403 if given is None else 200)
+    assert given is None or maker.data(answer)["allowedIps"] == given
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
