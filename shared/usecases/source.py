@@ -3,7 +3,7 @@
 A secret that cannot be read is never left out: what is missing here would be deleted at the destination.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from shared.crypto import CryptoError, DataKey, comment_place, value_place
 from shared.db import vault
-from shared.db.vault import Environment, Folder, Project, Secret
+from shared.db.vault import Environment, Folder, Project, Secret, SecretImport
 from shared.errors import SourceUnreadable
 from shared.references import Address, Unresolvable, expand
 from shared.usecases.places import Place
@@ -94,7 +94,7 @@ def read_source(session: Session, data_key: DataKey, place: Place, *, recursive:
 
 def shown_by(
     reader: "VaultReader", place: Place, *, recursive: bool
-) -> tuple[dict[str, Address], dict[str, str]]:
+) -> tuple[Mapping[str, Address], dict[str, str]]:
     """Return where each key lies that *place* shows, and those that cannot be told apart, with the reason."""
     slug = place.environment.slug
     if not recursive:
@@ -111,6 +111,19 @@ def shown_by(
     return {key: next(iter(found[key])) for key in found.keys() - conflicts.keys()}, conflicts
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a folder shows, and how many imports follow one another below it.
+
+    Whole means that no circle and no limit was met below: seen from elsewhere, it is the same as long as its
+    height fits in. A folder that is whole leads to none that leads back to it.
+    """
+
+    keys: Mapping[str, Address]
+    height: int
+    is_whole: bool
+
+
 @dataclass
 class VaultReader:
     """A project's vault in one snapshot; each folder is read once. Serves ``references.Vault``."""
@@ -120,31 +133,47 @@ class VaultReader:
     project: Project
     _places: dict[tuple[str, str], Place | None] = field(default_factory=dict)
     _secrets: dict[UUID, dict[str, Secret]] = field(default_factory=dict)
-    _visible: dict[tuple[str, str], dict[str, Address]] = field(default_factory=dict)
+    _imports: dict[UUID, Sequence[SecretImport]] = field(default_factory=dict)
+    _shown: dict[tuple[str, str], _Shown] = field(default_factory=dict)
+    _visible: dict[tuple[str, str], Mapping[str, Address]] = field(default_factory=dict)
     _environments: dict[str, Environment] | None = None
     #: Imports that could not be followed, as far as they were come across, and why.
     broken_imports: dict[str, str] = field(default_factory=dict)
 
-    def visible(
-        self, environment: str, path: str, trail: tuple[tuple[str, str], ...] = ()
-    ) -> dict[str, Address]:
+    def visible(self, environment: str, path: str) -> Mapping[str, Address]:
         """Return where each key that a folder shows really lies.
 
         Its own secrets beat its imports, a later import beats an earlier one; a circle is cut.
         """
         here = (environment, path)
+        if here not in self._visible:
+            self._visible[here] = self._show(here, ()).keys
+        return self._visible[here]
+
+    def _show(self, here: tuple[str, str], trail: tuple[tuple[str, str], ...]) -> _Shown:
+        known = self._shown.get(here)
+        if known is not None and len(trail) + known.height <= MAX_IMPORT_DEPTH:
+            return known
         place = self._place(*here)
         if place is None or here in trail:
-            return {}
-        shown: dict[str, Address] = {}
-        for row in vault.list_imports(self.session, place.folder.id):
+            return _Shown({}, 0, is_whole=place is None)
+        keys: dict[str, Address] = {}
+        height, is_whole = 0, True
+        for row in self._imports_of(place.folder):
             slug = self._slug(row.environment_id)
             why_broken = self._why_broken(slug, row.path, len(trail))
             if why_broken:
                 self.broken_imports[f"the import of {row.path} of {slug}"] = why_broken
+                is_whole = is_whole and self._place(slug, row.path) is None
                 continue
-            shown |= self.visible(slug, row.path, (*trail, here))
-        return shown | {key: Address(environment, path, key) for key in self._in_folder(place.folder)}
+            below = self._show((slug, row.path), (*trail, here))
+            keys |= below.keys
+            height, is_whole = max(height, below.height + 1), is_whole and below.is_whole
+        keys |= {key: Address(*here, key) for key in self._in_folder(place.folder)}
+        shown = _Shown(keys, height, is_whole=is_whole)
+        if is_whole:
+            self._shown[here] = shown
+        return shown
 
     def _why_broken(self, environment: str, path: str, depth: int) -> str | None:
         if self._place(environment, path) is None:
@@ -162,10 +191,7 @@ class VaultReader:
         return slug in self._by_slug()
 
     def origin(self, address: Address) -> Address:
-        here = (address.environment, address.path)
-        if here not in self._visible:
-            self._visible[here] = self.visible(*here)
-        return self._visible[here].get(address.key, address)
+        return self.visible(address.environment, address.path).get(address.key, address)
 
     def value(self, address: Address) -> SecretStr | None:
         place = self._place(address.environment, address.path)
@@ -179,6 +205,11 @@ class VaultReader:
             folder = vault.find_folder(self.session, row.id, path) if row else None
             self._places[here] = Place(self.project, row, folder) if row and folder else None
         return self._places[here]
+
+    def _imports_of(self, folder: Folder) -> Sequence[SecretImport]:
+        if folder.id not in self._imports:
+            self._imports[folder.id] = vault.list_imports(self.session, folder.id)
+        return self._imports[folder.id]
 
     def _in_folder(self, folder: Folder) -> dict[str, Secret]:
         if folder.id not in self._secrets:

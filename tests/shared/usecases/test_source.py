@@ -1,14 +1,21 @@
 """What a folder shows: its own secrets, its imports, its references."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain, pairwise
+from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
+from shared.db.vault import Folder, Secret, SecretImport
 from shared.errors import SourceUnreadable
-from shared.usecases.places import find_place
-from shared.usecases.source import MAX_IMPORT_DEPTH, Source, read_source
+from shared.references import Address
+from shared.usecases import source
+from shared.usecases.places import Place, find_place
+from shared.usecases.source import MAX_IMPORT_DEPTH, Source, VaultReader, read_source
 from tests.shared.usecases.world import World
 
 
@@ -161,3 +168,81 @@ def listening(engine: Engine, statements: list[str]) -> Iterator[None]:
         yield
     finally:
         event.remove(engine, "before_cursor_execute", note)
+
+
+def test_each_folder_is_read_once_however_many_imports_lead_to_it(world: World) -> None:
+    levels, width = 5, 3
+    rows = [[f"l{level}n{number}" for number in range(width)] for level in range(levels)]
+    for name in chain(*rows):
+        world.folder(name)
+    for above, below in pairwise(rows):
+        for holder in above:
+            for name in below:
+                world.show(f"/{name}", at=f"/{holder}")
+    for name in rows[0]:
+        world.show(f"/{name}")
+    world.put(path=f"/{rows[-1][0]}", A="1")
+    statements: list[str] = []
+
+    with listening(world.runtime.database.engine, statements):
+        assert values(read(world)) == {"A": "1"}
+
+    assert sum("FROM secret_imports" in statement for statement in statements) == 1 + levels * width
+
+
+class Sketch(VaultReader):
+    """A vault drawn as: folder → the folders it imports. Each holds its own secret, and one that all have."""
+
+    def __init__(self, drawn: Mapping[int, Sequence[int]]) -> None:
+        super().__init__(None, None, None)  # type: ignore[arg-type]
+        self.drawn = drawn
+
+    def _place(self, environment: str, path: str) -> Place | None:
+        number = int(path)
+        return Place(None, None, Folder(id=UUID(int=number))) if number in self.drawn else None  # type: ignore[arg-type]
+
+    def _imports_of(self, folder: Folder) -> list[SecretImport]:
+        return [SecretImport(path=str(number)) for number in self.drawn[folder.id.int]]
+
+    def _slug(self, environment_id: UUID) -> str:
+        return "production"
+
+    def _in_folder(self, folder: Folder) -> dict[str, Secret]:
+        return {f"OF_{folder.id.int}": Secret(), "ALL": Secret()}
+
+    def plainly(
+        self, environment: str, path: str, trail: tuple[tuple[str, str], ...] = ()
+    ) -> dict[str, Address]:
+        """Return what ``visible`` means, and remember nothing."""
+        here = (environment, path)
+        place = self._place(*here)
+        if place is None or here in trail:
+            return {}
+        shown: dict[str, Address] = {}
+        for row in self._imports_of(place.folder):
+            why_broken = self._why_broken(environment, row.path, len(trail))
+            if why_broken:
+                self.broken_imports[f"the import of {row.path} of {environment}"] = why_broken
+                continue
+            shown |= self.plainly(environment, row.path, (*trail, here))
+        return shown | {key: Address(environment, path, key) for key in self._in_folder(place.folder)}
+
+
+#: Up to six folders; the last number is none.
+_IMPORTS = st.lists(st.lists(st.integers(0, 6), unique=True, max_size=4), min_size=1, max_size=6)
+
+
+@given(imports=_IMPORTS, asked=st.lists(st.integers(0, 5), min_size=1, max_size=4), limit=st.integers(1, 4))
+def test_what_is_remembered_of_a_folder_shows_as_if_it_was_not(
+    imports: list[list[int]], asked: list[int], limit: int
+) -> None:
+    drawn = dict(enumerate(imports))
+    remembering, forgetting = Sketch(drawn), Sketch(drawn)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "MAX_IMPORT_DEPTH", limit)
+        for number in asked:
+            shown = remembering.visible("production", str(number))
+            assert list(shown.items()) == list(forgetting.plainly("production", str(number)).items())
+
+    assert remembering.broken_imports == forgetting.broken_imports
