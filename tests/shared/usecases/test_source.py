@@ -229,10 +229,10 @@ class Sketch(VaultReader):
 
 
 #: Up to six folders; the last number is none.
-_IMPORTS = st.lists(st.lists(st.integers(0, 6), unique=True, max_size=4), min_size=1, max_size=6)
+_IMPORTS = st.lists(st.lists(st.integers(0, 6), unique=True, max_size=3), min_size=2, max_size=6)
 
 
-@given(imports=_IMPORTS, asked=st.lists(st.integers(0, 5), min_size=1, max_size=4), limit=st.integers(1, 4))
+@given(imports=_IMPORTS, asked=st.permutations(range(6)), limit=st.integers(1, 3))
 def test_what_is_remembered_of_a_folder_shows_as_if_it_was_not(
     imports: list[list[int]], asked: list[int], limit: int
 ) -> None:
