@@ -97,6 +97,11 @@ def folders_named(value: SecretStr) -> frozenset[tuple[str, str]]:
     return frozenset((ref.environment, ref.path) for ref in found if ref.environment is not None)
 
 
+def keys_named(value: SecretStr) -> set[str]:
+    """Return the keys of its own folder that *value* itself refers to."""
+    return {ref.key for ref in find(value.get_secret_value()) if ref.environment is None}
+
+
 def expand(address: Address, vault: Vault) -> Expanded:
     """Return the value at *address* with its references replaced, through as many values as they lead.
 

@@ -10,9 +10,11 @@ from shared.db import vault
 from shared.db.labels import NO_LABELS, labels_of
 from shared.db.vault import Secret
 from shared.errors import Conflict, InvalidInput, NotFound, SourceUnreadable
+from shared.references import Address
 from shared.runtime import Runtime
+from shared.usecases.dispatch import FolderName, places_showing
 from shared.usecases.edit_secrets import Desk, Draft, change, new_version, note_change, open_desk
-from shared.usecases.source import open_comment, open_value
+from shared.usecases.source import VaultReader, open_comment, open_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ def move_secrets(
     """Move the secrets, all or none, with their versions and labels. The syncs of both folders follow.
 
     Where the destination has one of that name, *overwrite* gives it the moved value as its next version;
-    otherwise that raises ``Conflict``. What is not in the source raises ``NotFound``.
+    otherwise that raises ``Conflict``. So it does where a ``${KEY}`` would no longer find its secret, and
+    become text at the destinations. What is not in the source raises ``NotFound``.
     """
     with runtime.database.transaction() as session:
         # First of all, as every edit does: two of them that meet in both folders could wait for each other.
@@ -52,9 +55,11 @@ def move_secrets(
         if taken and not overwrite:
             folder = there.place.folder.path
             raise Conflict(f"The folder '{folder}' already has: {', '.join(taken)}.")
+        keys = [secret.key for secret, _ in moves]
+        before = _links(here, _places_around(here))
         for secret, rival in moves:
             _move(here, there, secret, rival)
-        keys = [secret.key for secret, _ in moves]
+        _refuse_broken_links(here, there, keys, before)
         note_change(here, keys)
         note_change(there, keys)
     runtime.broker.send(Task.DISPATCH)
@@ -94,6 +99,44 @@ def _move(here: Desk, there: Desk, secret: Secret, rival: Secret | None) -> None
     change(there, Draft(secret.key, value, comment, tag_ids=tags, metadata=metadata))
     here.session.delete(secret)
     here.session.flush()
+
+
+#: A secret, and a key of its own folder that its value refers to.
+Link = tuple[Address, str]
+
+
+def _places_around(desk: Desk) -> set[FolderName]:
+    """Return the folder of *desk*, and all that show it."""
+    place = desk.place
+    return places_showing(desk.session, place.project.id, {(place.environment.slug, place.folder.path)})
+
+
+def _links(desk: Desk, places: Collection[FolderName]) -> set[Link]:
+    """Return the references of secrets in *places* to their own folder that lead to a secret now."""
+    reader = VaultReader(desk.session, desk.data_key, desk.place.project)
+    return {
+        (holder, key)
+        for place in places
+        for holder, keys in reader.keys_referred_to(*place).items()
+        for key in keys & reader.visible(*place).keys()
+    }
+
+
+def _refuse_broken_links(here: Desk, there: Desk, moved: Collection[str], before: Collection[Link]) -> None:
+    source, destination = ((desk.place.environment.slug, desk.place.folder.path) for desk in (here, there))
+    now = _links(here, {*_places_around(here), destination})
+    broken = []
+    for holder, key in before:
+        is_moved = holder.key in moved and (holder.environment, holder.path) == source
+        is_overwritten = holder.key in moved and (holder.environment, holder.path) == destination
+        lies = Address(*destination, holder.key) if is_moved else holder
+        if not is_overwritten and (lies, key) not in now:
+            broken.append(f"{holder} refers to {key}")
+    if broken:
+        raise Conflict(
+            f"Some secrets would no longer find what they refer to: {'; '.join(sorted(broken))}. "
+            "Move them together, or let them name the environment and the folder."
+        )
 
 
 def _reseal_versions(here: Desk, there: Desk, secret: Secret) -> None:

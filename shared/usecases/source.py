@@ -14,7 +14,7 @@ from shared.crypto import CryptoError, DataKey, comment_place, value_place
 from shared.db import vault
 from shared.db.vault import Environment, Folder, Project, Secret, SecretImport
 from shared.errors import SourceUnreadable
-from shared.references import Address, Unresolvable, expand
+from shared.references import Address, Unresolvable, expand, keys_named
 from shared.usecases.places import Place
 
 #: How many imports may follow one another.
@@ -181,6 +181,19 @@ class VaultReader:
         if depth >= MAX_IMPORT_DEPTH:
             return f"more than {MAX_IMPORT_DEPTH} imports in a row are not followed"
         return None
+
+    def keys_referred_to(self, environment: str, path: str) -> dict[Address, set[str]]:
+        """Return for each secret in a folder the keys that its value means in that same folder."""
+        place = self._place(environment, path)
+        found = {}
+        for key in self._in_folder(place.folder) if place else ():
+            holder = Address(environment, path, key)
+            try:
+                value = self.value(holder)
+            except CryptoError:
+                continue
+            found[holder] = keys_named(value) if value is not None else set()
+        return found
 
     def version(self, address: Address) -> int:
         """Return the version of the secret at *address*."""

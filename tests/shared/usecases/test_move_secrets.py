@@ -186,6 +186,64 @@ def test_a_secret_that_cannot_be_decrypted_stays_where_it_is(world: World) -> No
     assert held(world, WEB) == {}
 
 
+URL = "postgres://app:${PASS}@host"
+
+
+@pytest.mark.parametrize("moved", ["PASS", "URL"])
+def test_a_move_breaks_no_reference_between_neighbours(world: World, moved: str) -> None:
+    world.put(PASS="p", URL=URL, OTHER="${NOT_A_KEY}")
+    world.sync()
+    world.work()
+
+    with pytest.raises(Conflict, match="URL in / of production refers to PASS"):
+        move(world, moved)
+    world.work()
+
+    assert world.held() == {"PASS": "p", "URL": "postgres://app:p@host", "OTHER": "${NOT_A_KEY}"}
+
+
+def test_secrets_that_refer_to_each_other_are_moved_together(world: World) -> None:
+    world.put(PASS="p", URL=URL)
+    world.sync(path="/web")
+
+    move(world, "PASS", "URL")
+    world.work()
+
+    assert world.held() == {"PASS": "p", "URL": "postgres://app:p@host"}
+
+
+def test_a_secret_is_moved_away_from_a_reference_that_still_finds_it(world: World) -> None:
+    world.put(PASS="p", URL=URL)
+    world.show("/web")
+    world.sync()
+
+    move(world, "PASS")
+    world.work()
+
+    assert world.held() == {"PASS": "p", "URL": "postgres://app:p@host"}
+
+
+def test_a_move_breaks_no_reference_to_what_a_folder_imports(world: World) -> None:
+    world.put(path="/web", PASS="p")
+    world.put(URL=URL)
+    world.show("/web")
+
+    with pytest.raises(Conflict, match="URL in / of production refers to PASS"):
+        move(world, "PASS", source=WEB, destination=Spot("staging", "/"))
+
+    assert held(world, WEB) == {"PASS": "p"}
+
+
+def test_what_a_move_overwrites_refers_to_nothing_any_more(world: World) -> None:
+    world.put(A="moved", PASS="p")
+    world.put(path="/web", A="${PASS}")
+    world.show("/", at="/web")
+
+    move(world, "A", overwrite=True)
+
+    assert held(world, WEB) == {"A": "moved"}
+
+
 def test_an_edit_at_the_same_moment_is_not_lost(world: World) -> None:
     world.put(A="1", B="1")
     rounds = 5
