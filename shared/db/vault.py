@@ -310,9 +310,14 @@ def next_import_position(session: Session, folder_id: UUID) -> int:
 
 
 def replace_references(session: Session, secret_id: UUID, folders: Iterable[tuple[str, str]]) -> None:
-    """Make *folders* (environment slug, path) the ones that the secret is known to name."""
+    """Make *folders* (environment slug, path) the ones that the secret is known to name.
+
+    Those that cannot exist, because a name is too long, are left out.
+    """
     session.execute(delete(SecretReference).where(SecretReference.secret_id == secret_id))
     for environment, path in folders:
+        if len(environment) > MAX_SLUG or len(path) > MAX_PATH:
+            continue
         session.add(SecretReference(secret_id=secret_id, environment=environment, path=path))
 
 

@@ -10,7 +10,7 @@ from shared.broker import Task
 from shared.db import change_events, jobs, syncs, vault
 from shared.db.jobs import Kind, Request, Trigger
 from shared.db.syncs import Status
-from shared.db.vault import ROOT, Environment, Folder, SecretImport
+from shared.db.vault import MAX_PATH, ROOT, Environment, Folder, SecretImport
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.runtime import Runtime
 from shared.usecases.places import Place, find_place, normal_path
@@ -137,6 +137,10 @@ def _rename(runtime: Runtime, session: Session, view: FolderView, name: str) -> 
     if vault.find_folder(session, environment.id, new) is not None:
         raise Conflict(f"The environment '{environment.slug}' already has a folder '{new}'.")
     folders = vault.list_subtree(session, folder)
+    if max(len(each.path) for each in folders) + len(new) - len(old) > MAX_PATH:
+        raise InvalidInput(
+            f"A folder below it would have a path of more than {MAX_PATH} characters.", field=("name",)
+        )
     imports = vault.imports_of(session, environment.id, [each.path for each in folders])
     for each in folders:
         # Whoever refers to the old path has to learn that there is nothing any more.

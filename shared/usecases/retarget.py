@@ -16,8 +16,8 @@ from shared.db.jobs import Kind, Request, Trigger
 from shared.db.syncs import Status, Sync
 from shared.runtime import Runtime
 
-#: Longest part of a sync's name that the name of its old destination begins with.
-_NAME = 230
+#: Longest part of a sync's name that stands in the name and the description of its old destination.
+_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,3 +257,12 @@ def test_two_that_create_the_same_secret_at_once_make_one(world: World) -> None:
 
     assert len(refused) == 2
     assert vault(world) == {"A": "1"}
+
+
+@pytest.mark.parametrize("place", ["a" * 65, ".".join(["aaaaaaaa"] * 300)], ids=["environment", "path"])
+def test_a_value_may_seem_to_refer_to_a_place_that_cannot_exist(world: World, place: str) -> None:
+    text = f"${{{place}.KEY}}"
+
+    create(world, draft("A", text))
+
+    assert vault(world) == {"A": text}

@@ -267,3 +267,13 @@ def test_imports_made_at_once_have_an_order(world: World) -> None:
     together([partial(world.show, f"/{name}") for name in names])
 
     assert [position for _, position in shown(world)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_rename_that_makes_a_path_below_too_long_is_refused(world: World) -> None:
+    folder_id = world.folder("a")
+    world.folder("deep", parent="/a" + ("/" + "b" * 250) * 8)
+
+    with pytest.raises(InvalidInput, match="more than 2048 characters"):
+        folders.update_folder(world.runtime, folder_id, name="c" * 255)
+
+    assert names(world) == ["a"]

@@ -75,3 +75,16 @@ def test_a_write_that_was_under_way_while_the_sync_moved_is_removed_as_well(worl
 
     assert (world.held(), world.held("svc-worker")) == ({}, {"A": "1"})
     assert world.sync_ids() == [sync_id]
+
+
+def test_a_sync_with_the_longest_name_leaves_its_destination_too(world: World) -> None:
+    world.put(A="1")
+    sync_id = world.sync("n" * 256)
+    world.work()
+
+    move(world, sync_id)
+
+    [old] = [world.state(each) for each in world.sync_ids() if each != sync_id]
+    assert max(len(old.name), len(old.description or "")) <= 256
+    world.work()
+    assert (world.held(), world.held("svc-worker")) == ({}, {"A": "1"})
