@@ -1,10 +1,11 @@
 """The audit log's recorder: one place around all routes, so that no route can forget it.
 
 It sees who called (the dependencies that identify callers leave it on the request), which projects the
-permission checks asked about, which operation it was, and the status of the answer. It runs inside the
-request, after the work and before the answer: what a caller was told has been written down. Should the
-writing fail, the answer is sent all the same, because the change is made and cannot be taken back; the log
-tells of it. Runs of syncs are in the history of jobs, with who or what triggered them.
+permission checks asked about, which operation it was, and the status of the answer. Routes that need no token
+leave on the request what they turned out to concern, such as the identity whose secret somebody tried out. It
+runs inside the request, after the work and before the answer: what a caller was told has been written down.
+Should the writing fail, the answer is sent all the same, because the change is made and cannot be taken back;
+the log tells of it. Runs of syncs are in the history of jobs, with who or what triggered them.
 """
 
 import json
@@ -27,8 +28,6 @@ log = structlog.get_logger()
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Browsers connect a provider with these, although they only GET.
 _CONNECTING = frozenset({"keywayAuthorize", "keywayComeBack"})
-#: Recorded although nobody is known to have asked: a secret may be tried out there, or a consent be given.
-_OPEN = frozenset({"login", "renewToken", "revokeLogin", "keywayComeBack", "keywayDecide"})
 
 #: What is the same deed under another name: of older clients, or of the other wire.
 _DEEDS = {
@@ -115,8 +114,9 @@ def _deed(scope: Scope, action: str, status: int, body: bytes) -> Deed | None:
         return None
     state = scope.get("state", {})
     found = state.get("actor")
-    if found is None and action not in _OPEN:
-        # Whoever is not known is refused and changes nothing; anybody could fill the table with that.
+    objects = state.get("objects", {})
+    if found is None and not objects:
+        # Nobody that is known asked, and for nothing that is: anybody could fill the table with that.
         return None
     client = scope.get("client")
     return Deed(
@@ -126,7 +126,7 @@ def _deed(scope: Scope, action: str, status: int, body: bytes) -> Deed | None:
         status=status,
         objects={
             **scope.get("path_params", {}),
-            **state.get("objects", {}),
+            **objects,
             **(dict(_ids(body)) if status < 400 else {}),
         },
         projects=_projects(found),

@@ -3,13 +3,14 @@
 from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.errors import TokenRejected
 from shared.errors import NotFound, Unauthenticated
 from shared.runtime import Runtime
-from shared.usecases import tokens
+from shared.usecases import rate_limit, tokens
+from shared.usecases.rate_limit import Limit
 from shared.usecases.tokens import Caller, Scope
 
 _bearer = HTTPBearer(
@@ -44,6 +45,20 @@ def get_caller(request: Request, runtime: RuntimeOf, sent: Credentials) -> Calle
 def address_of(request: Request) -> str | None:
     """Return the network address that *request* came from. No header is believed."""
     return request.client.host if request.client else None
+
+
+def take_turn(request: Request, runtime: Runtime, client: str, limit: Limit) -> None:
+    """Count the request towards the *limit* of *client*. Raises a 429 beyond it."""
+    if runtime.settings.rate_limit_max == 0:
+        return
+    allowance = rate_limit.take(runtime, client, limit)
+    request.state.allowance = allowance
+    if allowance.is_exceeded:
+        raise HTTPException(
+            429,
+            f"Too many requests, please try again in {allowance.resets_in} s.",
+            headers={"Retry-After": str(allowance.resets_in)},
+        )
 
 
 CallerOf = Annotated[Caller, Depends(get_caller)]

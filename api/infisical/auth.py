@@ -1,16 +1,33 @@
 """Logging in as a machine identity. A token can also be made by hand and sent as it is."""
 
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
-from fastapi import Request
+from fastapi import Depends, Request
 from pydantic import Field, SecretStr, StringConstraints
 
-from api.dependencies import RuntimeOf
+from api.dependencies import RuntimeOf, address_of, take_turn
+from api.infisical.errors import ErrorEnvelope
 from api.infisical.wire import WireModel, new_router
 from shared.usecases import log_in
-from shared.usecases.log_in import Login
+from shared.usecases.log_in import Login, WrongSecret
+from shared.usecases.rate_limit import Limit
 
 router = new_router(tag="Authentication")
+
+#: What one address may ask for without a token. A whole fleet that logs in from behind one address may.
+OPEN_LIMIT = Limit(300, timedelta(minutes=1))
+_TOO_MANY: dict[int | str, dict[str, Any]] = {
+    429: {"model": ErrorEnvelope, "description": "Too many requests; `Retry-After` says how long to wait."}
+}
+
+
+def count_open(request: Request, runtime: RuntimeOf) -> None:
+    """Count a request that needs no token towards the limit of its address. Raises a 429 beyond it."""
+    take_turn(request, runtime, f"open:{address_of(request)}", OPEN_LIMIT)
+
+
+_OPEN: dict[str, Any] = {"dependencies": [Depends(count_open)], "responses": _TOO_MANY}
 
 Sent = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
@@ -37,23 +54,26 @@ class AccessToken(WireModel):
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a word of HTTP
 
 
-@router.post("/v1/auth/universal-auth/login", summary="Log in")
+@router.post("/v1/auth/universal-auth/login", summary="Log in", **_OPEN)
 def login(body: Credentials, request: Request, runtime: RuntimeOf) -> AccessToken:
     """Exchange the client id and a client secret of a machine identity for a token.
 
     After three failures in a row, nobody can log in with that id for 300 seconds.
     """
-    request.state.objects = {"clientId": body.client_id} if log_in.is_client_id(body.client_id) else {}
-    return _token(request, log_in.log_in(runtime, body.client_id, body.client_secret))
+    try:
+        return _token(request, log_in.log_in(runtime, body.client_id, body.client_secret))
+    except WrongSecret:
+        request.state.objects = {"clientId": body.client_id}
+        raise
 
 
-@router.post("/v1/auth/token/renew", summary="Renew a token")
+@router.post("/v1/auth/token/renew", summary="Renew a token", **_OPEN)
 def renew_token(body: Renewal, request: Request, runtime: RuntimeOf) -> AccessToken:
     """Let the token of a login be valid for longer, up to the identity's limit. It stays the same token."""
     return _token(request, log_in.renew(runtime, body.access_token))
 
 
-@router.post("/v1/auth/token/revoke", summary="Revoke a token")
+@router.post("/v1/auth/token/revoke", summary="Revoke a token", **_OPEN)
 def revoke_login(body: Renewal, request: Request, runtime: RuntimeOf) -> Revoked:
     """End the token of a login at once. Tokens that were made by hand are deleted by their id."""
     identity = log_in.revoke(runtime, body.access_token)

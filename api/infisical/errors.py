@@ -23,6 +23,7 @@ NAMES: Mapping[int, str] = {
     413: "PayloadTooLarge",
     415: "UnsupportedMediaType",
     422: "ValidationFailure",
+    429: "RateLimitExceeded",
     500: "InternalServerError",
     502: "BadGateway",
     503: "ServiceUnavailable",

@@ -265,6 +265,7 @@ def come_back(
         done = oauth.complete(runtime, provider, code=SecretStr(code), state=state, browser_nonce=nonce)
     except KeytideError as failed:
         return message_page("Connection Failed", failed.message, status=400)
+    request.state.objects = {"connection": str(done.connection.id)}
     told = f"{PROVIDERS[provider].title} is connected as {done.connection.account_name}."
     response = (
         RedirectResponse(done.redirect_uri, 302)

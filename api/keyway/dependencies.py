@@ -4,15 +4,13 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Request
 from pydantic import SecretStr
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.dependencies import Credentials, RuntimeOf
+from api.dependencies import Credentials, RuntimeOf, address_of, take_turn
 from shared.errors import KeytideError, Unauthenticated
-from shared.runtime import Runtime
-from shared.usecases import rate_limit
 from shared.usecases.github import GitHub
 from shared.usecases.keyway import access
 from shared.usecases.keyway.access import Member, Visitor
@@ -64,7 +62,7 @@ def identify(
     if token is None:
         return Unauthenticated("Authentication required")
     try:
-        visitor = access.identify(runtime, github, token, address=_address(request))
+        visitor = access.identify(runtime, github, token, address=address_of(request))
     except KeytideError as error:
         return error
     request.state.actor = visitor
@@ -77,9 +75,9 @@ Identified = Annotated[Visitor | KeytideError, Depends(identify)]
 def count_request(request: Request, runtime: RuntimeOf, found: Identified) -> None:
     """Count the request towards its caller's limit. Raises a 429 beyond it."""
     settings = runtime.settings
-    client = found.id if isinstance(found, Visitor) else f"ip:{_address(request)}"
+    client = found.id if isinstance(found, Visitor) else f"ip:{address_of(request)}"
     limit = Limit(settings.rate_limit_max, timedelta(seconds=settings.rate_limit_window_seconds))
-    _take(request, runtime, client, limit)
+    take_turn(request, runtime, client, limit)
 
 
 def get_visitor(found: Identified, counted: Annotated[None, Depends(count_request)]) -> Visitor:
@@ -105,34 +103,17 @@ MemberOf = Annotated[Member, Depends(get_member)]
 
 def count_verify(request: Request, runtime: RuntimeOf) -> None:
     """Count a try to confirm a login."""
-    _take(request, runtime, f"verify:{_address(request)}", VERIFY_LIMIT)
+    take_turn(request, runtime, f"verify:{address_of(request)}", VERIFY_LIMIT)
 
 
 def count_poll(request: Request, runtime: RuntimeOf) -> None:
     """Count a question for the outcome of a login."""
-    _take(request, runtime, f"poll:{_address(request)}", POLL_LIMIT)
+    take_turn(request, runtime, f"poll:{address_of(request)}", POLL_LIMIT)
 
 
 def count_value(request: Request, runtime: RuntimeOf, visitor: VisitorOf) -> None:
     """Count a look at a single value."""
-    _take(request, runtime, f"value:{visitor.id}", VALUE_LIMIT)
-
-
-def _take(request: Request, runtime: Runtime, client: str, limit: Limit) -> None:
-    if runtime.settings.rate_limit_max == 0:
-        return
-    allowance = rate_limit.take(runtime, client, limit)
-    request.state.allowance = allowance
-    if allowance.is_exceeded:
-        raise HTTPException(
-            429,
-            f"Too many requests, please try again in {allowance.resets_in} s.",
-            headers={"Retry-After": str(allowance.resets_in)},
-        )
-
-
-def _address(request: Request) -> str | None:
-    return request.client.host if request.client else None
+    take_turn(request, runtime, f"value:{visitor.id}", VALUE_LIMIT)
 
 
 class RateLimitHeaders:

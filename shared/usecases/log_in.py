@@ -27,6 +27,10 @@ NOT_RENEWABLE = "This token cannot be renewed. Log in again."
 NOT_REVOCABLE = "This is not the token of a login."
 
 
+class WrongSecret(Unauthenticated):
+    """Invalid credentials, for an identity that there is. The caller is not told the difference."""
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """A token, who holds it, and in seconds how long it is valid and can be renewed to be."""
@@ -38,7 +42,7 @@ class Login:
 
 
 def log_in(runtime: Runtime, client_id: str, client_secret: SecretStr) -> Login:
-    """Return a new token for the identity. Raises ``Unauthenticated``."""
+    """Return a new token for the identity. Raises ``WrongSecret``; ``Unauthenticated`` if there is none."""
     login = None
     with runtime.database.transaction() as session:
         # A failure is counted, so it must not roll back.
@@ -46,7 +50,7 @@ def log_in(runtime: Runtime, client_id: str, client_secret: SecretStr) -> Login:
         if identity is not None:
             login = _attempt(runtime, session, identity, client_secret)
     if login is None:
-        raise Unauthenticated(REFUSED)
+        raise (WrongSecret if identity else Unauthenticated)(REFUSED)
     return login
 
 
@@ -74,16 +78,15 @@ def revoke(runtime: Runtime, token: SecretStr) -> Identity:
     return identity
 
 
-def is_client_id(text: str) -> bool:
-    """Has *text* the form of a client id? What has not could be anything, a secret included."""
+def _known(session: Session, client_id: str) -> Identity | None:
+    return identities.lock_by_client_id(session, UUID(client_id)) if _is_client_id(client_id) else None
+
+
+def _is_client_id(text: str) -> bool:
     try:
         return str(UUID(text)) == text.lower()
     except ValueError:
         return False
-
-
-def _known(session: Session, client_id: str) -> Identity | None:
-    return identities.lock_by_client_id(session, UUID(client_id)) if is_client_id(client_id) else None
 
 
 def _attempt(runtime: Runtime, session: Session, identity: Identity, secret: SecretStr) -> Login | None:

@@ -22,6 +22,7 @@ from tests.support import ManualClock
 
 LOGS = "/api/v1/audit-logs"
 LOGIN = "/api/v1/auth/universal-auth/login"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 Body = dict[str, Any]
 
 
@@ -139,6 +140,17 @@ def test_what_was_refused_is_written_down_too(
 
 def test_an_unknown_caller_fills_no_log(api: ApiClient, anonymous: ApiClient, place: Body) -> None:
     anonymous.post("/api/v4/secrets/KEY", {**place, "secretValue": "1"})
+
+    assert logged(api) == []
+
+
+def test_who_tries_what_is_not_known_fills_no_log(api: ApiClient, anonymous: ApiClient) -> None:
+    for unknown in ("nobody", "5a39e55e-7b0c-4d37-b1f1-7ab5b38ab0b2"):
+        anonymous.post(LOGIN, {"clientId": unknown, "clientSecret": "x"})
+    for path in ("renew", "revoke"):
+        anonymous.post(f"/api/v1/auth/token/{path}", {"accessToken": "x"})
+    anonymous.get("/v1/integrations/vercel/callback", code="x", state="x")
+    anonymous.request("POST", "/v1/auth/device/verify", content=b"user_code=x&token=kt_x", headers=FORM)
 
     assert logged(api) == []
 

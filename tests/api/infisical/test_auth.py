@@ -1,11 +1,15 @@
 """Logging in over the wire, as SDKs do."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from api.infisical import auth
+from shared.usecases.rate_limit import Limit
 from tests.api.client import UNKNOWN_ID, ApiClient
+from tests.support import ManualClock
 
 LOGIN = "/api/v1/auth/universal-auth/login"
 RENEW = "/api/v1/auth/token/renew"
@@ -190,3 +194,26 @@ def test_identities_can_be_listed_changed_and_deleted(
 def test_a_wrong_identity_is_refused_and_not_stored(api: ApiClient, body: Body) -> None:
     assert api.post(IDENTITIES, body).status_code == 422
     assert api.get(IDENTITIES).json()["identities"] == []
+
+
+def test_without_a_token_one_address_may_ask_so_often_and_no_more(
+    anonymous: ApiClient, credentials: Body, monkeypatch: pytest.MonkeyPatch, clock: ManualClock
+) -> None:
+    monkeypatch.setattr(auth, "OPEN_LIMIT", Limit(3, timedelta(minutes=1)))
+    for path in (LOGIN, RENEW, REVOKE):
+        anonymous.post(path, {"accessToken": "x", "clientId": "x", "clientSecret": "x"})
+    clock.advance(seconds=20)
+
+    refused = anonymous.post(LOGIN, credentials)
+    clock.advance(seconds=40)
+    later = anonymous.post(LOGIN, credentials)
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "40")
+    assert refused.json()["error"] == "RateLimitExceeded"
+    assert later.status_code == 200
+
+
+def test_a_fleet_behind_one_address_is_not_held_up(anonymous: ApiClient, credentials: Body) -> None:
+    statuses = {anonymous.post(LOGIN, credentials).status_code for _ in range(100)}
+
+    assert statuses == {200}
