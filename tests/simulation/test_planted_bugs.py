@@ -95,7 +95,7 @@ def test_a_change_event_committed_apart_from_its_edit_is_found(monkeypatch: pyte
     monkeypatch.setattr(edit_secrets, "update_secrets", update_apart)
 
     # A crash has to hit the moment between the two, and no later edit may make up for it: that is rare.
-    assert is_found("R1", first=45, enough=5 * ENOUGH)
+    assert is_found("R1", first=215, enough=5 * ENOUGH)
 
 
 def test_a_lease_that_is_never_renewed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
