@@ -1,10 +1,12 @@
 """A running Keytide for the command line to work with, and somebody who types commands."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -103,7 +105,7 @@ class Person:
         return done.out
 
     def at_a_terminal(self, *arguments: str) -> "pexpect.spawn[str]":
-        """Begin a command at a terminal."""
+        """Begin a command at a terminal, where Ctrl-C ends it."""
         return pexpect.spawn(
             sys.executable,
             ["-m", "cli", *arguments],
@@ -112,6 +114,8 @@ class Person:
             encoding="utf-8",
             timeout=PATIENCE,
             dimensions=(50, 120),
+            # Where the tests run in the background, Ctrl-C is ignored, and children inherit that.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
 
     def put(self, environment: str = "production", **secrets: str) -> None:

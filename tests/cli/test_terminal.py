@@ -116,7 +116,7 @@ def test_an_interrupted_question_changes_nothing(connected: Person) -> None:
     terminal = connected.at_a_terminal(*SYNC)
 
     terminal.expect(r"\[y/N\]")
-    interrupt(terminal)
+    terminal.sendintr()
 
     assert ended(terminal) != 0
     assert connected.held() == {}
@@ -131,14 +131,6 @@ def test_names_from_elsewhere_cannot_steer_the_terminal(connected: Person) -> No
 
     assert ended(terminal) == 0
     assert "\x1b[31m" not in shown
-
-
-def interrupt(terminal: "pexpect.spawn[str]") -> None:
-    """Press Ctrl-C until the command ends: one that arrives just before the read begins goes unheard."""
-    for _ in range(20):
-        terminal.sendintr()
-        if terminal.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=1) == 0:
-            return
 
 
 def ended(terminal: "pexpect.spawn[str]") -> int:
