@@ -42,7 +42,10 @@ def create_folder(
     name: str,
     description: str | None = None,
 ) -> FolderView:
-    """Create a folder below *parent_path*, which is made as well if it is missing."""
+    """Create a folder below *parent_path*, which is made as well if it is missing.
+
+    Syncs that failed because something they show lies in a folder that was missing are tried again.
+    """
     path = normal_path(f"{parent_path}/{name}")
     if not name or "/" in name:
         raise InvalidInput("A folder needs a name without '/'.", field=("name",))
@@ -51,14 +54,27 @@ def create_folder(
         root = find_place(session, project_id, environment, ROOT, keep=True)
         if vault.find_folder(session, root.environment.id, path) is not None:
             raise Conflict(f"The environment '{environment}' already has a folder '{path}'.")
-        folder = _make_path(runtime, session, root, path)
+        made = _make_path(runtime, session, root, path)
+        folder = made[-1]
         folder.description = description
+        awaited = [each for each in made if _is_awaited(session, root, each)]
+        for each in awaited:
+            _note_change(runtime, session, root.environment, each)
+    if awaited:
+        runtime.broker.send(Task.DISPATCH)
     return FolderView(folder, root.environment)
 
 
-def _make_path(runtime: Runtime, session: Session, root: Place, path: str) -> Folder:
+def _is_awaited(session: Session, root: Place, folder: Folder) -> bool:
+    """Did something show the folder before there was one?"""
+    return bool(vault.folders_showing(session, root.project.id, [(root.environment.slug, folder.path)]))
+
+
+def _make_path(runtime: Runtime, session: Session, root: Place, path: str) -> list[Folder]:
+    """Make the folders on the way to *path* that are missing, the deepest last."""
     now = runtime.clock()
     parent = root.folder
+    made = []
     so_far = ""
     for name in path.strip("/").split("/"):
         so_far += f"/{name}"
@@ -75,8 +91,9 @@ def _make_path(runtime: Runtime, session: Session, root: Place, path: str) -> Fo
             )
             session.add(folder)
             session.flush()
+            made.append(folder)
         parent = folder
-    return parent
+    return made
 
 
 def get_folder(runtime: Runtime, folder_id: UUID) -> FolderView:

@@ -118,6 +118,33 @@ def test_syncs_and_imports_of_a_renamed_folder_go_on(world: World) -> None:
     assert (world.held("svc-web"), world.held("svc-worker")) == ({"A": "2"}, {"A": "2"})
 
 
+def test_a_folder_made_anew_heals_the_syncs_that_missed_it(world: World) -> None:
+    folder_id = world.folder("app")
+    world.put(A="1")
+    world.show("/app")
+    sync_id = world.sync()
+    folders.delete_folder(world.runtime, folder_id)
+    world.work()
+    assert world.state(sync_id).sync_status == Status.FAILED
+
+    world.folder("app")
+    world.work()
+
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
+    assert world.held() == {"A": "1"}
+
+
+def test_a_folder_that_nothing_shows_runs_nothing(world: World) -> None:
+    world.put(A="1")
+    sync_id = world.sync(recursive=True)
+    world.work()
+
+    world.folder("app")
+
+    assert world.work() == 0
+    assert len(world.jobs(sync_id)) == 1
+
+
 def test_a_reference_to_a_renamed_folder_fails_the_job_and_changes_nothing(world: World) -> None:
     folder_id = world.folder("app")
     world.put(path="/app", HOST="shop")
