@@ -50,8 +50,8 @@ class Settings(BaseSettings):
     # How work is done.
     worker_threads: Annotated[int, Field(ge=1, le=512)] = 32
     connection_concurrency: Annotated[int, Field(ge=1)] = 4
-    # Longer than any single call to a provider, which takes 100 seconds at worst.
-    lease_seconds: Annotated[float, Field(gt=0)] = 120.0
+    # Seven eighths of it outlast any single call to a provider, which takes 100 seconds at worst.
+    lease_seconds: Annotated[float, Field(ge=120)] = 120.0
     sweep_seconds: Annotated[float, Field(gt=0)] = 5.0
     reconcile_seconds: Annotated[float, Field(gt=0)] = 3600.0
     keep_jobs_days: Annotated[int, Field(ge=1)] = 30

@@ -28,6 +28,7 @@ from tests.support import (
     copy_sqlite,
     empty,
     emulated_client,
+    is_sqlite,
     make_settings,
     postgres_schema,
     postgres_url,
@@ -132,7 +133,7 @@ def runtime(
         rng=random.Random(0),
     )
     try:
-        if not runtime.database.is_sqlite:
+        if not is_sqlite(runtime.database):
             empty(runtime.database)
         yield runtime
     finally:

@@ -3,7 +3,7 @@
 import base64
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from shared.settings import Settings
 from shared.usecases.dispatch import dispatch
 from shared.usecases.run_job import run_job
 from shared.usecases.setup import migrate
+from shared.usecases.tokens import Scope, issue_token
 from tests.fakes.service import FakeService, InProcess
 
 MASTER_KEY = bytes(range(32))
@@ -124,6 +125,19 @@ def make_settings(data_dir: Path, database_url: str = "") -> Settings:
 # --- databases -----------------------------------------------------------------------------------------
 
 
+def create_token(
+    runtime: Runtime,
+    name: str,
+    scopes: Sequence[Scope],
+    *,
+    project_id: UUID | None = None,
+    expires_at: datetime | None = None,
+) -> SecretStr:
+    """Store a token for one project, or for all, and return it."""
+    grants = {project_id: frozenset(scope.value for scope in scopes)}
+    return issue_token(runtime, name, grants, expires_at=expires_at)[1]
+
+
 def postgres_url() -> str | None:
     """Return the PostgreSQL server to use as well, or None if there is none."""
     url = os.environ.get("KEYTIDE_TEST_DATABASE_URL") or "postgresql://root@127.0.0.1:5432/test"
@@ -149,6 +163,11 @@ def postgres_schema(server: str, *, migrated: bool = True) -> Iterator[str]:
     finally:
         with _connect(url) as connection:
             connection.execute(sqlalchemy.text(f"DROP SCHEMA {name} CASCADE"))
+
+
+def is_sqlite(database: Database) -> bool:
+    """Is it the embedded one?"""
+    return database.engine.dialect.name == "sqlite"
 
 
 def empty(database: Database) -> None:

@@ -37,10 +37,6 @@ class Database:
         self.engine = _create_engine(url, pool_size)
         self._reading = _reading_engine(self.engine)
 
-    @property
-    def is_sqlite(self) -> bool:
-        return self.engine.dialect.name == "sqlite"
-
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Commit what happens inside, or roll all of it back if it raises.

@@ -108,19 +108,6 @@ class TokenView:
 # --- making and ending them ----------------------------------------------------------------------------
 
 
-def create_token(
-    runtime: Runtime,
-    name: str,
-    scopes: Sequence[Scope],
-    *,
-    project_id: UUID | None = None,
-    expires_at: datetime | None = None,
-) -> SecretStr:
-    """Store a new token for one project, or for all, and return it. It is shown this once."""
-    grants = {project_id: frozenset(scope.value for scope in scopes)}
-    return issue_token(runtime, name, grants, expires_at=expires_at)[1]
-
-
 def issue_token(
     runtime: Runtime, name: str, grants: Grants, *, expires_at: datetime | None = None
 ) -> tuple[TokenView, SecretStr]:

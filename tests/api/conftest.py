@@ -8,8 +8,9 @@ from fastapi import FastAPI
 from api.app import create_app
 from shared.runtime import Runtime
 from shared.usecases.projects import create_project
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import ApiClient
+from tests.support import create_token
 
 #: Putting all routes together takes longer than a test: once is enough.
 _built: list[FastAPI] = []

@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from shared.db.tokens import ApiToken
 from shared.runtime import Runtime
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import ApiClient
-from tests.support import ManualClock
+from tests.support import ManualClock, create_token
 
 Body = dict[str, Any]
 

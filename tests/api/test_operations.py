@@ -6,9 +6,9 @@ from fastapi import FastAPI
 from shared.crypto import Keyring
 from shared.db.session import Database
 from shared.runtime import Runtime
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import ApiClient
-from tests.support import ManualClock, RecordingBroker
+from tests.support import ManualClock, RecordingBroker, create_token
 
 
 def metric(api: ApiClient, name: str) -> float:

@@ -16,10 +16,10 @@ from starlette.routing import BaseRoute
 
 from shared.runtime import Runtime
 from shared.usecases.projects import create_project
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import ApiClient
 from tests.api.test_access import World, state
-from tests.support import ManualClock
+from tests.support import ManualClock, create_token
 
 REPO = "acme/shop"
 OTHER_APPS: list[tuple[str, str, dict[str, str]]] = [

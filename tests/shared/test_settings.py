@@ -25,7 +25,8 @@ def test_an_empty_setting_means_the_default(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "70000"), ("LOG_LEVEL", "loud"), ("SWEEP_SECONDS", "0")]
+    ("name", "value"),
+    [("PORT", "70000"), ("LOG_LEVEL", "loud"), ("SWEEP_SECONDS", "0"), ("LEASE_SECONDS", "100")],
 )
 def test_a_setting_that_makes_no_sense_is_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str

@@ -4,10 +4,11 @@ from uuid import UUID
 import pytest
 
 from shared.runtime import Runtime
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import UNKNOWN_ID, ApiClient
 from tests.fakes.railway import FakeRailway
 from tests.fakes.service import Drop, Fail, Reply, Response
+from tests.support import create_token
 
 RAILWAY = "/api/v1/app-connections/railway"
 CANARY = "canary-token-08d1"

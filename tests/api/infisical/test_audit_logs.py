@@ -16,9 +16,9 @@ from shared.runtime import Runtime
 from shared.usecases import audit_log
 from shared.usecases.projects import create_project
 from shared.usecases.prune import prune
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import ApiClient
-from tests.support import ManualClock
+from tests.support import ManualClock, create_token
 
 LOGS = "/api/v1/audit-logs"
 LOGIN = "/api/v1/auth/universal-auth/login"

@@ -5,8 +5,9 @@ import pytest
 from fastapi import FastAPI
 
 from shared.runtime import Runtime
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import UNKNOWN_ID, ApiClient
+from tests.support import create_token
 
 
 def slugs(answer: dict[str, Any]) -> list[str]:

@@ -6,9 +6,9 @@ import pytest
 
 from shared.broker import Task
 from shared.runtime import Runtime
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import UNKNOWN_ID, ApiClient
-from tests.support import RecordingBroker
+from tests.support import RecordingBroker, create_token
 
 Body = dict[str, Any]
 CANARY = "canary-94be"

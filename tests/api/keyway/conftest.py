@@ -10,11 +10,11 @@ from fastapi import FastAPI
 
 from shared.runtime import Runtime
 from shared.usecases.projects import create_project
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import ApiClient
 from tests.fakes.github import FakeGitHub
 from tests.fakes.service import FakeService
-from tests.support import InlineBroker
+from tests.support import InlineBroker, create_token
 
 PUSHED = {"repoFullName": "owner/repo", "environment": "production"}
 SYNC = "/v1/integrations/vaults/owner/repo/sync"

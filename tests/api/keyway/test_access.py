@@ -10,13 +10,13 @@ from sqlalchemy import select
 from shared.db.tokens import ApiToken
 from shared.runtime import Runtime
 from shared.usecases.projects import create_project
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import ApiClient
 from tests.api.keyway.conftest import PUSHED, SYNC, KeywayClient
 from tests.fakes.github import FakeGitHub
 from tests.fakes.railway import FakeRailway
 from tests.fakes.service import Fail
-from tests.support import ManualClock
+from tests.support import ManualClock, create_token
 
 ME = "/v1/users/me"
 PUSH = "/v1/secrets/push"

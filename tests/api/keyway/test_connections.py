@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from shared.runtime import Runtime
 from shared.usecases.projects import create_project
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import ApiClient
 from tests.api.keyway.conftest import SYNC, KeywayClient, connect
 from tests.fakes.flyio import FakeFlyio
@@ -21,7 +21,7 @@ from tests.fakes.oauth import CLIENT_ID, CLIENT_SECRET
 from tests.fakes.railway import FakeRailway, Token
 from tests.fakes.service import Fail, InProcess
 from tests.fakes.vercel import FakeProject, FakeVercel
-from tests.support import ManualClock
+from tests.support import ManualClock, create_token
 
 CONNECTIONS = "/v1/integrations/connections"
 

@@ -11,10 +11,10 @@ from fastapi import FastAPI
 
 from shared.runtime import Runtime
 from shared.usecases.projects import create_project
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import ApiClient
 from tests.api.keyway.conftest import PUSHED, KeywayClient
-from tests.support import ManualClock
+from tests.support import ManualClock, create_token
 
 VERIFY = "/v1/auth/device/verify"
 

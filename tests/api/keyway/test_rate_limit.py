@@ -11,10 +11,10 @@ from shared.db.device_logins import DeviceLogin
 from shared.db.rate_limits import RateLimitWindow
 from shared.runtime import Runtime
 from shared.usecases.prune import prune
-from shared.usecases.tokens import Scope, create_token
+from shared.usecases.tokens import Scope
 from tests.api.client import ApiClient
 from tests.api.keyway.conftest import KeywayClient
-from tests.support import ManualClock
+from tests.support import ManualClock, create_token
 
 ME = "/v1/users/me"
 

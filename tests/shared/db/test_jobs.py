@@ -9,6 +9,7 @@ from shared.db import jobs, syncs
 from shared.db.jobs import Job, JobStatus, Kind, Request, Trigger
 from shared.errors import Conflict
 from tests.shared.usecases.world import World, together
+from tests.support import is_sqlite
 
 CHANGE = Request(Kind.SYNC, Trigger.CHANGE)
 
@@ -203,7 +204,7 @@ def test_pruning_passes_over_what_somebody_else_holds(world: World) -> None:
     sync_id = world.sync()
     world.work()
     database = world.runtime.database
-    if database.is_sqlite:
+    if is_sqlite(database):
         pytest.skip("SQLite has one writer at a time")
 
     with database.transaction() as holder:

@@ -44,12 +44,12 @@ from shared.usecases.oauth import Begun, begin, complete, is_offered
 from shared.usecases.projects import create_project
 from shared.usecases.prune import prune
 from shared.usecases.syncs import SyncDraft, create_sync
-from shared.usecases.tokens import Caller, Scope, authenticate, create_token
+from shared.usecases.tokens import Caller, Scope, authenticate
 from tests.fakes.netlify import FakeNetlify
 from tests.fakes.oauth import CLIENT_ID, CLIENT_SECRET
 from tests.fakes.service import Fail, Request
 from tests.fakes.vercel import FakeVercel
-from tests.support import ManualClock, RecordingBroker, emulated_client
+from tests.support import ManualClock, RecordingBroker, create_token, emulated_client, is_sqlite
 
 T = TypeVar("T")
 HOUR = 3600.0
@@ -770,7 +770,7 @@ def test_no_token_code_or_nonce_is_stored_or_logged_in_clear(
     everything = f"{held_meanwhile} {stored(here)} {shown.out} {shown.err} {caplog.text} {begun!r}"
     for hidden in ("emulated-", CLIENT_SECRET, back.state, back.nonce):
         assert hidden not in everything
-    if here.database.is_sqlite:
+    if is_sqlite(here.database):
         files = b"".join(file.read_bytes() for file in here.settings.data_dir.glob("keytide.db*"))
         assert b"netlify-demo-person" in files
         for hidden in ("emulated-", CLIENT_SECRET, back.state, back.nonce):

@@ -14,12 +14,11 @@ from shared.usecases.tokens import (
     Scope,
     authenticate,
     create_first_token,
-    create_token,
     issue_token,
     list_tokens,
     revoke_token,
 )
-from tests.support import ManualClock
+from tests.support import ManualClock, create_token
 
 ADMINISTRATOR = Caller(UUID(int=0), "administrator", {None: frozenset({"admin"})})
 
