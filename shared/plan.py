@@ -93,7 +93,7 @@ class Reason(StrEnum):
     OUT_OF_SCOPE = "it lies outside the scope of this sync"
     DELETION_DISABLED = "deletion is disabled"
     NOT_OURS = "this sync did not write it, and only its own keys are deleted"
-    NOT_IMPORTED = "it was there first and could not be imported"
+    NOT_IMPORTED = "it was there first and could not be imported; another value in the vault replaces it"
     SEALED = "somebody sealed it at the provider, so nobody could bring it back"
     INCOMPLETE_LIST = "the provider did not show every key"
 
@@ -163,7 +163,7 @@ class Scope:
     ``covers`` tells whether a destination key belongs to this sync (key schema, filters).
     ``refuses`` gives the provider's reason why it cannot hold a key of that name, or None.
     ``foreign`` are the keys that other syncs wrote at the same destination, ``spared`` those that an import
-    had to leave behind.
+    had to leave behind and nobody has given another value since.
     """
 
     covers: Callable[[str], bool] = lambda key: True
@@ -206,7 +206,7 @@ def _obstacle(desired: Desired, remote: Remote | None, written: Written | None, 
         return Reason.OTHER_SYNC
     if remote is not None and remote.locked:
         return remote.locked
-    if remote is not None and written is None and desired.key in scope.spared and not desired.value:
+    if remote is not None and written is None and desired.key in scope.spared:
         return Reason.NOT_IMPORTED
     return scope.refuses(desired.key)
 

@@ -48,6 +48,7 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime,
         uuid.UUID: Uuid,
         dict[str, Any]: JSON,
+        dict[str, str | None]: JSON,
         list[str]: JSON,
     }
 

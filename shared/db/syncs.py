@@ -42,7 +42,8 @@ class Sync(Identified, Base):
 
     ``generation`` rises with every change that a running job must not outlive. ``initialized_key`` is the
     destination whose initial behaviour was carried out: another destination starts over. ``spared_keys``
-    were there first and could not be imported, so they are not deleted.
+    were there first and could not be imported: each with the fingerprint of what the source had for it
+    then, None for nothing.
     """
 
     __tablename__ = "syncs"
@@ -62,7 +63,7 @@ class Sync(Identified, Base):
     version: Mapped[int] = mapped_column(default=1)
     generation: Mapped[int] = mapped_column(default=1)
     initialized_key: Mapped[str | None] = mapped_column(String(64))
-    spared_keys: Mapped[list[str]] = mapped_column(default=list)
+    spared_keys: Mapped[dict[str, str | None]] = mapped_column(default=dict)
     # Something was written that running services have not been told about.
     redeploy_owed: Mapped[bool] = mapped_column(default=False)
     next_reconcile_at: Mapped[datetime | None] = mapped_column(index=True)

@@ -70,7 +70,7 @@ def _take_over(claim: Claim, destination: Destination, behavior: InitialBehavior
                 sorted(wanted),
                 now=runtime.clock(),
             )
-        _spare(claim, session, outcome.not_imported)
+        _spare(claim, session, view, found, outcome.not_imported)
         if pulled.incomplete is None:
             _mark_initialized(claim, session)
         else:
@@ -160,11 +160,20 @@ def _problem(key: str, value: SecretStr | None) -> str | None:
     return None
 
 
-def _spare(claim: Claim, session: Session, keys: Sequence[str]) -> None:
-    """Keep the next runs from deleting, or emptying, what could not be imported."""
+def _spare(
+    claim: Claim, session: Session, view: View, found: Collection[str], not_imported: Collection[str]
+) -> None:
+    """Keep the next runs from deleting or replacing what could not be imported.
+
+    A first import that comes again leaves edits alone that were made since. Who asks for an import by hand
+    decides anew on all that was *found*.
+    """
     sync = session.get_one(Sync, claim.sync.id)
-    started_over = sync.initialized_key != sync.destination_key
-    sync.spared_keys = sorted({*(() if started_over else sync.spared_keys), *keys})
+    known = sync.spared_keys
+    if claim.kind is Kind.IMPORT:
+        known = {key: then for key, then in known.items() if key not in found}
+    now = {entry.key: view.data_key.fingerprint(entry.value) for entry in view.desired}
+    sync.spared_keys = {key: now.get(key) for key in not_imported} | known
     claim.sync.spared_keys = sync.spared_keys
 
 

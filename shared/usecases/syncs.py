@@ -17,7 +17,7 @@ from shared.db.vault import Environment, Folder
 from shared.errors import InvalidInput, NotFound
 from shared.providers.base import DestinationConfig
 from shared.runtime import Runtime
-from shared.sync_options import SyncOptions
+from shared.sync_options import InitialBehavior, SyncOptions
 from shared.usecases.connections import provider_named
 from shared.usecases.reconcile import reconcile_after
 from shared.usecases.retarget import Left, remove_from
@@ -303,6 +303,8 @@ def _apply(session: Session, sync: Sync, changes: SyncChanges) -> None:
     if changes.destination_config is not None:
         _point_to(sync, parse_config(sync.destination, changes.destination_config))
     if changes.sync_options is not None:
+        if _is_to_overwrite_now(sync, changes.sync_options):
+            sync.spared_keys = {}
         sync.sync_options = changes.sync_options.stored()
         sync.is_recursive = changes.sync_options.recursive
     _apply_source(session, sync, changes)
@@ -312,12 +314,19 @@ def _apply(session: Session, sync: Sync, changes: SyncChanges) -> None:
         sync.is_paused = changes.is_paused
 
 
+def _is_to_overwrite_now(sync: Sync, options: SyncOptions) -> bool:
+    before = SyncOptions.model_validate(sync.sync_options).initial_sync_behavior
+    return (
+        options.initial_sync_behavior is InitialBehavior.OVERWRITE and before is not InitialBehavior.OVERWRITE
+    )
+
+
 def _point_to(sync: Sync, config: DestinationConfig) -> None:
     key = destination_key(sync.destination, config.identity())
     sync.destination_config = config.model_dump(mode="json", by_alias=True, exclude_none=True)
     if key != sync.destination_key:
         # It starts over, also when it comes back before it ran elsewhere: much may be new there by then.
-        sync.destination_key, sync.initialized_key, sync.spared_keys = key, None, []
+        sync.destination_key, sync.initialized_key, sync.spared_keys = key, None, {}
 
 
 def _apply_source(session: Session, sync: Sync, changes: SyncChanges) -> None:

@@ -71,10 +71,21 @@ def read_view(runtime: Runtime, session: Session, sync: Sync) -> View:
         source=source,
         desired=desired,
         written=ledger.read(session, sync.id, sync.destination_key),
-        spared=frozenset(sync.spared_keys or ()),
+        spared=_spared(sync, data_key, desired),
         foreign=foreign_keys(session, sync),
         options=options,
     )
+
+
+def _spared(sync: Sync, data_key: DataKey, desired: Sequence[Desired]) -> frozenset[str]:
+    """Return the keys that an import had to leave behind and nobody has given another value since.
+
+    An empty value is none: what could not be read is not replaced by nothing.
+    """
+    then = sync.spared_keys
+    known = [entry for entry in desired if entry.key in then and entry.value]
+    edited = {entry.key for entry in known if data_key.fingerprint(entry.value) != then[entry.key]}
+    return frozenset(then.keys() - edited)
 
 
 def foreign_keys(session: Session, sync: Sync) -> frozenset[str]:

@@ -29,7 +29,7 @@ class Brake:
             if self.rights.must_delete(run.sync_id, wish, key)
         }
         emptied = {key for key in state if desired.get(key) == "" and state[key]}
-        return deleted | {key for key in emptied if not self.rights.keeps_full(run.sync_id, wish, key)}
+        return deleted | {key for key in emptied if not self.rights.leaves(run.sync_id, wish, key)}
 
     def blocks(self, run: Run, wish: Intent, state: State) -> bool:
         """Has a run that wants *wish*, and finds *state*, to wait for an approval?"""

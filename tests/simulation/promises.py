@@ -86,7 +86,10 @@ class Watch:
         if job["status"] != "running" or job["fence"] <= self._fences.get(job_id, 0) or not job["sync_id"]:
             return
         self._fences[job_id] = job["fence"]
-        self._runs[name] = self._run(job_id, UUID(job["sync_id"]), job)
+        self._runs[name] = run = self._run(job_id, UUID(job["sync_id"]), job)
+        wish = self.oracle.at(run.sync_id, run.claimed)
+        if wish is not None and run.kind == "import" and run.import_behavior == "import-prioritize-source":
+            self.rights.settle(run.sync_id, wish)
         self.kernel.note(f"claims {self._runs[name]}")
 
     def _run(self, job_id: UUID, sync_id: UUID, job: Any) -> Run:
@@ -260,7 +263,7 @@ class Watch:
             return False
         if edit.value is not None:
             is_wanted = wish.desired.get(edit.key) == edit.value
-            return is_wanted and not (edit.value == "" and self.rights.blanks(run.sync_id, wish, edit.key))
+            return is_wanted and not self.rights.overrides(run.sync_id, wish, edit.key)
         return edit.key not in wish.desired and self.rights.may_delete(run.sync_id, wish, edit.key)
 
     def _window(self, run: Run) -> list[Intent]:
@@ -289,7 +292,7 @@ class Watch:
         if edit.value is None:
             is_stranger = edit.key not in self.rights.managed(run.sync_id, run.target)
             return is_stranger and self.rights.was_there_first(run.sync_id, wish, edit.key)
-        return edit.value == "" and self.rights.blanks(run.sync_id, wish, edit.key)
+        return self.rights.overrides(run.sync_id, wish, edit.key)
 
     # --- what is recorded ------------------------------------------------------------------------------
 

@@ -149,7 +149,7 @@ def _look_at_state(world: World, row: sqlite3.Row, wish: Intent, told: str) -> N
     desired = wish.desired or {}
     rights, sync_id = world.watch.rights, UUID(row["id"])
     differing = [key for key in desired if held.get(key) != desired[key]]
-    kept = [key for key in differing if key in held and rights.keeps_full(sync_id, wish, key)]
+    kept = [key for key in differing if key in held and rights.leaves(sync_id, wish, key)]
     left = [key for key in held.keys() - desired.keys() if rights.must_delete(sync_id, wish, key)]
     if differing != kept or left:
         world.watch.breaks("R1", f"{told} has {held} instead of {dict(desired)}: {differing}, {left}")

@@ -16,6 +16,7 @@ class Rights:
 
     oracle: Oracle
     _found: dict[tuple[UUID, int], dict[str, str]] = field(default_factory=dict)
+    _settled: set[tuple[UUID, int]] = field(default_factory=set)
 
     # --- deleting --------------------------------------------------------------------------------------
 
@@ -37,10 +38,13 @@ class Rights:
         is_spared = not wish.deletes_unmanaged or wish.target.spares_hidden
         return not is_spared and key not in not_imported(sync_id)
 
-    def keeps_full(self, sync_id: UUID, wish: Intent, key: str) -> bool:
-        """Does *key* stay as it is because an import could not take it over and the source has it empty?"""
-        is_empty = (wish.desired or {}).get(key) == ""
-        return is_empty and key in not_imported(sync_id) - remembered(sync_id, wish.target)
+    def leaves(self, sync_id: UUID, wish: Intent, key: str) -> bool:
+        """Does *key* stay as it is because an import could not take it over, and its source says no more?"""
+        spared = not_imported(sync_id)
+        if key not in spared or key in remembered(sync_id, wish.target):
+            return False
+        value = (wish.desired or {}).get(key)
+        return not value or self.oracle.fingerprint(value) == spared[key]
 
     def managed(self, sync_id: UUID, target: Target) -> set[str]:
         """Return every key that the sync ever wanted at *target*."""
@@ -71,12 +75,23 @@ class Rights:
         imports = all(each.behavior != "overwrite-destination" and each.covers(key) for each in stay)
         return imports and key in self._found.get((sync_id, stay[0].since), {})
 
-    def blanks(self, sync_id: UUID, wish: Intent, key: str) -> bool:
-        """Is an empty *key* a loss: an importing sync that lets the destination win found a value there?"""
+    def overrides(self, sync_id: UUID, wish: Intent, key: str) -> bool:
+        """Is *key* not to be written: an importing sync that lets the destination win found a value there?
+
+        What somebody put into the source since is newer than that, and so is what was imported.
+        """
+        if (sync_id, self.oracle.stay(sync_id, wish)[0].since) in self._settled:
+            return False
         stay = self.oracle.stay(sync_id, wish)
         imports = all(each.behavior == "import-prioritize-destination" and each.covers(key) for each in stay)
         found = self._found.get((sync_id, stay[0].since), {}).get(key)
-        return imports and bool(found) and not any((each.desired or {}).get(key) for each in stay)
+        wanted = {(each.desired or {}).get(key) for each in stay}
+        is_old = len(wanted) == 1 and found not in wanted
+        return imports and bool(found) and (is_old or not any(wanted))
+
+    def settle(self, sync_id: UUID, wish: Intent) -> None:
+        """Note that somebody imported by hand and let the source win: the destination does no more."""
+        self._settled.add((sync_id, self.oracle.stay(sync_id, wish)[0].since))
 
     def wishes_changed(self, states: dict[Target, State]) -> None:
         """Remember what is there now for each sync that was just pointed to its destination."""
@@ -102,7 +117,10 @@ def remembered(sync_id: UUID, target: Target) -> frozenset[str]:
     return frozenset(row["key"] for row in rows(query, sync_id.hex, target.key))
 
 
-def not_imported(sync_id: UUID) -> frozenset[str]:
-    """Return the keys that an import could not take over. They may be more than we know of, never less."""
+def not_imported(sync_id: UUID) -> dict[str, str | None]:
+    """Return the keys that an import could not take over, with the fingerprints of the source's values then.
+
+    They may be more than we know of, never less.
+    """
     found = rows("SELECT spared_keys FROM syncs WHERE id = ?", sync_id.hex)
-    return frozenset(key for row in found for key in json.loads(row["spared_keys"]))
+    return {key: then for row in found for key, then in json.loads(row["spared_keys"]).items()}

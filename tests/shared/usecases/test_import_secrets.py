@@ -252,6 +252,49 @@ def test_a_hidden_value_that_should_win_gives_way_to_a_new_one(world: World) -> 
     assert world.state(sync_id).sync_status == Status.SUCCEEDED
 
 
+def test_a_hidden_value_that_should_win_is_not_replaced_by_what_the_vault_had(world: World) -> None:
+    world.railway.seal(place("svc-web"), {"SEALED": "x"})
+    world.put(SEALED="old", OTHER="1")
+    sync_id = world.sync(initialSyncBehavior=DESTINATION)
+
+    world.work()
+    held = dict(world.held())
+    world.put(SEALED="new")
+    world.work()
+
+    assert held == {"SEALED": "x", "OTHER": "1"}
+    assert world.held() == {"SEALED": "new", "OTHER": "1"}
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
+
+
+def test_an_import_by_hand_decides_anew_who_wins(world: World) -> None:
+    world.railway.seal(place("svc-web"), {"SEALED": "x"})
+    world.put(SEALED="old")
+    sync_id = world.sync(initialSyncBehavior=DESTINATION)
+    world.work()
+
+    world.trigger(sync_id, Kind.IMPORT, importBehavior=SOURCE)
+    world.work()
+    world.trigger(sync_id)
+    world.work()
+
+    assert world.held() == {"SEALED": "old"}
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
+
+
+def test_a_sync_that_is_to_overwrite_after_all_replaces_what_it_left(world: World) -> None:
+    world.railway.seal(place("svc-web"), {"SEALED": "x"})
+    world.put(SEALED="old")
+    sync_id = world.sync(initialSyncBehavior=DESTINATION)
+    world.work()
+
+    world.change(sync_id, sync_options=world.options())
+    world.work()
+
+    assert world.held() == {"SEALED": "old"}
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
+
+
 def test_an_edit_survives_a_sync_that_comes_back_to_a_former_destination(world: World) -> None:
     world.put(A="1")
     sync_id = world.sync(initialSyncBehavior=DESTINATION)
