@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 
 from shared.db.models import Base
 from shared.db.session import Database
 from shared.runtime import Runtime
 from shared.settings import Settings
 from shared.usecases.setup import migrate, prepare
+from tests.shared.usecases.world import World
 from tests.support import make_settings, postgres_schema, postgres_url
 
 
@@ -44,6 +46,17 @@ def test_migrating_again_is_harmless(runtime: Runtime) -> None:
     migrate(runtime.settings)
 
     assert differences(runtime.database) == []
+
+
+def test_keys_that_an_older_version_spared_are_still_spared(world: World) -> None:
+    sync_id = world.sync()
+    with world.runtime.database.transaction() as session:
+        session.execute(text("UPDATE syncs SET spared_keys = '[\"SEALED\"]'"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+
+    migrate(world.runtime.settings)
+
+    assert world.state(sync_id).spared_keys == {"SEALED": None}
 
 
 def test_two_may_prepare_the_same_database_at_once(fresh: Settings, tmp_path: Path) -> None:
