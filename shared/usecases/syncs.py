@@ -17,7 +17,7 @@ from shared.db.vault import Environment, Folder
 from shared.errors import InvalidInput, NotFound
 from shared.providers.base import DestinationConfig
 from shared.runtime import Runtime
-from shared.sync_options import InitialBehavior, SyncOptions
+from shared.sync_options import SyncOptions
 from shared.usecases.connections import provider_named
 from shared.usecases.reconcile import reconcile_after
 from shared.usecases.retarget import Left, remove_from
@@ -303,8 +303,6 @@ def _apply(session: Session, sync: Sync, changes: SyncChanges) -> None:
     if changes.destination_config is not None:
         _point_to(sync, parse_config(sync.destination, changes.destination_config))
     if changes.sync_options is not None:
-        if _is_to_overwrite_now(sync, changes.sync_options):
-            sync.spared_keys = {}
         sync.sync_options = changes.sync_options.stored()
         sync.is_recursive = changes.sync_options.recursive
     _apply_source(session, sync, changes)
@@ -312,13 +310,6 @@ def _apply(session: Session, sync: Sync, changes: SyncChanges) -> None:
         sync.is_auto_sync_enabled = changes.is_auto_sync_enabled
     if changes.is_paused is not None:
         sync.is_paused = changes.is_paused
-
-
-def _is_to_overwrite_now(sync: Sync, options: SyncOptions) -> bool:
-    before = SyncOptions.model_validate(sync.sync_options).initial_sync_behavior
-    return (
-        options.initial_sync_behavior is InitialBehavior.OVERWRITE and before is not InitialBehavior.OVERWRITE
-    )
 
 
 def _point_to(sync: Sync, config: DestinationConfig) -> None:

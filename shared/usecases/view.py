@@ -14,7 +14,7 @@ from shared.errors import SourceMissing
 from shared.plan import Desired, Plan, Scope, Written, build_plan
 from shared.providers.base import Destination, Pulled
 from shared.runtime import Runtime
-from shared.sync_options import SyncOptions
+from shared.sync_options import InitialBehavior, SyncOptions
 from shared.usecases.places import Place
 from shared.usecases.source import Source, read_source
 
@@ -71,21 +71,27 @@ def read_view(runtime: Runtime, session: Session, sync: Sync) -> View:
         source=source,
         desired=desired,
         written=ledger.read(session, sync.id, sync.destination_key),
-        spared=_spared(sync, data_key, desired),
+        spared=_spared(sync, options, data_key, desired),
         foreign=foreign_keys(session, sync),
         options=options,
     )
 
 
-def _spared(sync: Sync, data_key: DataKey, desired: Sequence[Desired]) -> frozenset[str]:
+def _spared(
+    sync: Sync, options: SyncOptions, data_key: DataKey, desired: Sequence[Desired]
+) -> frozenset[str]:
     """Return the keys that an import had to leave behind and nobody has given another value since.
 
-    An empty value is none: what could not be read is not replaced by nothing.
+    An empty value is none: what could not be read is not replaced by nothing. Where the sync is to overwrite
+    what it finds, any other value will do.
     """
     then = sync.spared_keys
-    known = [entry for entry in desired if entry.key in then and entry.value]
-    edited = {entry.key for entry in known if data_key.fingerprint(entry.value) != then[entry.key]}
-    return frozenset(then.keys() - edited)
+    overwrites = options.initial_sync_behavior is InitialBehavior.OVERWRITE
+    full = [entry for entry in desired if entry.key in then and entry.value]
+    given = {
+        entry.key for entry in full if overwrites or data_key.fingerprint(entry.value) != then[entry.key]
+    }
+    return frozenset(then.keys() - given)
 
 
 def foreign_keys(session: Session, sync: Sync) -> frozenset[str]:

@@ -44,7 +44,8 @@ class Rights:
         if key not in spared or key in remembered(sync_id, wish.target):
             return False
         value = (wish.desired or {}).get(key)
-        return not value or self.oracle.fingerprint(value) == spared[key]
+        overwrites = wish.behavior == "overwrite-destination"
+        return not value or (not overwrites and self.oracle.fingerprint(value) == spared[key])
 
     def managed(self, sync_id: UUID, target: Target) -> set[str]:
         """Return every key that the sync ever wanted at *target*."""

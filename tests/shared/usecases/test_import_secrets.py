@@ -282,6 +282,20 @@ def test_an_import_by_hand_decides_anew_who_wins(world: World) -> None:
     assert world.state(sync_id).sync_status == Status.SUCCEEDED
 
 
+def test_an_import_by_hand_spares_nothing_that_the_sync_is_to_overwrite(world: World) -> None:
+    world.railway.seal(place("svc-web"), {"SEALED": "x"})
+    world.put(SEALED="old")
+    sync_id = world.sync(auto=False)
+    world.trigger(sync_id, Kind.IMPORT, importBehavior=DESTINATION)
+    world.work()
+
+    world.trigger(sync_id)
+    world.work()
+
+    assert world.held() == {"SEALED": "old"}
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
+
+
 def test_a_sync_that_is_to_overwrite_after_all_replaces_what_it_left(world: World) -> None:
     world.railway.seal(place("svc-web"), {"SEALED": "x"})
     world.put(SEALED="old")
