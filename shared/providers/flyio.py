@@ -31,8 +31,9 @@ from shared.providers.base import (
     Pulled,
     Pushed,
 )
-from shared.providers.http import Answer, Api
+from shared.providers.http import Answer, Api, map_in, maps_in, text_in, unexpected
 
+TITLE = "Fly.io"
 #: One request a second for each action and app; no header says so.
 SECONDS_BETWEEN_CALLS = 1.0
 #: Somebody else changes the same machine: its version is not the one we saw, or they hold its lease.
@@ -83,10 +84,7 @@ class FlyioApi(Api):
 
     def map(self, method: str, path: str, **parts: Any) -> Mapping[str, Any]:
         """Send one request and return its answer, which has to be a JSON object."""
-        body = self.call(method, path, **parts)
-        if not isinstance(body, dict):
-            raise UnexpectedAnswer("Fly.io's answer is not an object.", provider=self.title)
-        return body
+        return map_in(self.call(method, path, **parts), self.title)
 
 
 def error_code(body: Any) -> str | None:
@@ -116,7 +114,9 @@ class FlyioDestination(Destination):
         }
         answer = self._write(values)
         set_keys = {key for key, value in values.items() if value is not None}
-        return Pushed({**dict.fromkeys(values), **self._stamps(set_keys, _digests(answer))})
+        # An answer that only tells the new version confirms the write, too; the digests are read then.
+        answered = _digests(answer) if "secrets" in answer else {}
+        return Pushed({**dict.fromkeys(values), **self._stamps(set_keys, answered)})
 
     def refuses(self, key: str) -> str | None:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
@@ -148,8 +148,10 @@ class FlyioDestination(Destination):
     def _write(self, values: Mapping[str, str | None]) -> Mapping[str, Any]:
         """Set and unset secrets in one call; what is not named stays."""
         answer = self._api.map("POST", f"{self._app}/secrets", json={"values": values})
-        if isinstance(answer.get("version"), int):
+        if type(answer.get("version")) is int:
             self._version = answer["version"]
+        elif "secrets" not in answer:
+            raise unexpected(self._api.title)
         return answer
 
     def _running_machines(self) -> list[Mapping[str, Any]]:
@@ -207,8 +209,10 @@ class FlyioDestination(Destination):
 def _digests(body: Mapping[str, Any]) -> dict[str, str]:
     """Return the digest of each secret in *body*. How it is computed is not published: a mark, no more."""
     if "secrets" not in body:
-        raise UnexpectedAnswer("Fly.io answered without a list of secrets.", provider="Fly.io")
-    return {secret["name"]: secret["digest"] for secret in body["secrets"] or []}
+        raise UnexpectedAnswer("Fly.io answered without a list of secrets.", provider=TITLE)
+    # An app without any says null.
+    listed = [] if body["secrets"] is None else maps_in(body["secrets"], TITLE)
+    return {text_in(secret, "name", TITLE): text_in(secret, "digest", TITLE) for secret in listed}
 
 
 def _process_group(machine: Mapping[str, Any]) -> str | None:
@@ -221,7 +225,7 @@ class FlyioProvider(Provider[FlyioConfig]):
     """Fly.io, reached with one token."""
 
     name = "flyio"
-    title = "Fly.io"
+    title = TITLE
     methods: ClassVar[Mapping[str, type[Credentials]]] = {"access-token": FlyioToken}
     config_type = FlyioConfig
     reads_values = False

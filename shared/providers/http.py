@@ -6,6 +6,7 @@ Every request is bounded in time as a whole, not only between two bytes: a run's
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -180,19 +181,56 @@ class Api:
         return Answer(response.status_code, response.headers, self._decode(response, content))
 
     def _decode(self, response: httpx.Response, content: bytes) -> Any:
-        # Error pages and "204 No Content" come in any form; only a success has to be JSON.
-        if not content or "json" not in response.headers.get("content-type", ""):
+        # Error pages come in any form. A success has to be JSON: a page that says that the service is being
+        # mended comes with 200 as well, and must not pass for the answer to a write.
+        if not content:
             return None
-        try:
-            return httpx.Response(200, content=content).json()
-        except ValueError:
-            if response.is_success:
-                raise UnexpectedAnswer(
-                    f"{self.title} answered with broken JSON.",
-                    provider=self.title,
-                    status=response.status_code,
-                ) from None
-            return None
+        if "json" in response.headers.get("content-type", ""):
+            with suppress(ValueError, RecursionError):
+                return httpx.Response(200, content=content).json()
+        if response.is_success:
+            status = response.status_code
+            raise UnexpectedAnswer(f"{self.title} answered without JSON.", provider=self.title, status=status)
+        return None
+
+
+# --- what an answer has to be -------------------------------------------------------------------------
+#
+# A wrong form must never pass for "there is nothing": the engine would create, forget or delete on that word.
+
+
+def map_in(body: Any, title: str) -> Mapping[str, Any]:
+    """Return *body*, which has to be an object. Raises ``UnexpectedAnswer``."""
+    if not isinstance(body, dict):
+        raise unexpected(title)
+    return body
+
+
+def maps_in(body: Any, title: str) -> list[Mapping[str, Any]]:
+    """Return *body*, which has to be a list of objects. Raises ``UnexpectedAnswer``."""
+    if not isinstance(body, list):
+        raise unexpected(title)
+    return [map_in(item, title) for item in body]
+
+
+def text_in(item: Mapping[str, Any], name: str, title: str) -> str:
+    """Return the field *name*, which has to be text, and some. Raises ``UnexpectedAnswer``."""
+    text = item.get(name)
+    if not isinstance(text, str) or not text:
+        raise unexpected(title)
+    return text
+
+
+def texts_in(body: Any, title: str) -> list[str]:
+    """Return *body*, which has to be a list of text. Raises ``UnexpectedAnswer``."""
+    if not isinstance(body, list) or not all(isinstance(item, str) for item in body):
+        raise unexpected(title)
+    return body
+
+
+def unexpected(title: str) -> UnexpectedAnswer:
+    """Return the error for an answer of another form than documented. Its text repeats nothing of it."""
+    return UnexpectedAnswer(f"{title}'s answer has a form that it does not document.", provider=title)
 
 
 def _by_status(status: int | None) -> type[ProviderError]:

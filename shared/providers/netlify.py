@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from shared.errors import DestinationNotFound, RequestRejected, UnexpectedAnswer
+from shared.errors import DestinationNotFound, RequestRejected
 from shared.plan import Change, Delete, Desired, Remote
 from shared.providers.base import (
     Access,
@@ -27,8 +27,9 @@ from shared.providers.base import (
     Pulled,
     Pushed,
 )
-from shared.providers.http import Api
+from shared.providers.http import Api, maps_in, text_in, unexpected
 
+TITLE = "Netlify"
 #: Names with this prefix are Netlify's own, or steer it.
 RESERVED = "NETLIFY_"
 #: Names that every build sets itself: https://docs.netlify.com/build/configure-builds/environment-variables
@@ -67,6 +68,7 @@ READABLE = (
     "Netlify holds this key as a readable variable and the sync asks for a secret: make it a secret there, "
     "or remove it"
 )
+UNCONFIRMED = "Netlify did not confirm it"
 CHANGED_MEANWHILE = "somebody changed this variable at the same moment: run the sync again"
 NOT_LINKED = (
     "Netlify did not start a build ({status}). It builds only sites that are linked to a repository: deploy "
@@ -142,19 +144,28 @@ class Variable:
     def seen_from(cls, config: NetlifyConfig, entry: Entry) -> Self:
         """Return what *entry* of Netlify's list is in the context of *config*."""
         is_secret = bool(entry.get("is_secret"))
-        values = entry.get("values") or []
+        values = maps_in(entry.get("values"), TITLE)
         ours = next((value for value in values if _is_for(config, value)), None)
         if ours is None:
             return cls(is_secret, has_other_values=bool(values))
-        # Netlify shows the value of a secret as an empty string, except in the context for local work.
-        hidden = ours.get("value") is None or (is_secret and config.context != "dev")
         return cls(
             is_secret,
-            value_id=ours["id"],
-            value=None if hidden else SecretStr(ours["value"]),
+            value_id=text_in(ours, "id", TITLE),
+            value=_shown(config, entry, ours),
             has_other_values=len(values) > 1,
             stamp=_stamp(entry, ours),
         )
+
+
+def _shown(config: NetlifyConfig, entry: Entry, ours: Entry) -> SecretStr | None:
+    # Netlify shows the value of a secret as an empty string, except in the context for local work. Where it
+    # does not say what is a secret, an empty string may be one.
+    value, is_secret = ours.get("value"), entry.get("is_secret")
+    if value is None or (config.context != "dev" and (is_secret or (is_secret is None and not value))):
+        return None
+    if not isinstance(value, str):
+        raise unexpected(TITLE)
+    return SecretStr(value)
 
 
 def _is_for(config: NetlifyConfig, value: Entry) -> bool:
@@ -167,7 +178,8 @@ def _stamp(entry: Entry, ours: Entry) -> str | None:
         return entry.get("updated_at")
     # The moment belongs to the whole variable. Two syncs, each with its own context of one secret, would take
     # each other's writes for an edit and repair them for ever. Who wrote last does not move with ours.
-    return f"{ours['id']} by {(entry.get('updated_by') or {}).get('id')}"
+    who = entry.get("updated_by")
+    return f"{ours['id']} by {who.get('id') if isinstance(who, dict) else None}"
 
 
 class NetlifyDestination(Destination):
@@ -262,7 +274,7 @@ class NetlifyDestination(Destination):
         except DestinationNotFound:
             # A key that is gone and an account that is closed read alike; creating it tells which.
             return self._post([desired])[desired.key]
-        return self._note([entry]).get(desired.key)
+        return self._note([entry], [desired])[desired.key]
 
     def _post(self, new: Sequence[Desired]) -> dict[str, str | None]:
         """Create variables that Netlify does not hold for any context, and return their stamps."""
@@ -272,8 +284,7 @@ class NetlifyDestination(Destination):
         if self._config.is_secret:
             kind["scopes"] = SECRET_SCOPES
         body = [{"key": each.key, "values": [self._value(each)], **kind} for each in new]
-        entries = self._api.call("POST", self._path, params=self._site, json=body)
-        return dict.fromkeys([each.key for each in new]) | self._note(entries)
+        return self._note(self._api.call("POST", self._path, params=self._site, json=body), new)
 
     def _delete(self, key: str) -> None:
         """Take away our context's value, and the variable with it if there is no other."""
@@ -283,16 +294,19 @@ class NetlifyDestination(Destination):
         path = f"{self._path}/{_part(key)}"
         if known.has_other_values:
             path += f"/value/{_part(known.value_id)}"
-        try:
-            self._api.call("DELETE", path, params=self._site)
-        except DestinationNotFound:
-            self._ensure_gone(key)
+        answer = self._api.send("DELETE", path, params=self._site)
+        if answer.status == 404:
+            # A value that is gone, one that was replaced meanwhile and an account that is closed read alike.
+            self._ensure_gone(key, CHANGED_MEANWHILE)
+            return
+        self._api.raise_for_status(answer)
+        if answer.status != 204:
+            self._ensure_gone(key, UNCONFIRMED)
 
-    def _ensure_gone(self, key: str) -> None:
-        # A value that is gone, one that was replaced meanwhile and an account that is closed read alike.
+    def _ensure_gone(self, key: str, otherwise: str) -> None:
         found = self._list().get(key)
         if found is not None and found.value_id is not None:
-            raise RequestRejected(CHANGED_MEANWHILE, provider=self._api.title)
+            raise RequestRejected(otherwise, provider=self._api.title)
 
     def _value(self, desired: Desired) -> dict[str, str]:
         value = {"context": self._config.context, "value": desired.value.get_secret_value()}
@@ -305,23 +319,30 @@ class NetlifyDestination(Destination):
 
     def _list(self) -> dict[str, Variable]:
         """Ask Netlify for every variable, whatever its contexts. The list is not paged."""
-        entries = _as_list(self._api.call("GET", self._path, params=self._site))
-        self._variables = {entry["key"]: Variable.seen_from(self._config, entry) for entry in entries}
+        self._variables = self._read(self._api.call("GET", self._path, params=self._site))
         return self._variables
 
-    def _note(self, entries: Any) -> dict[str, str | None]:
-        """Remember what Netlify answered to a write, and return the stamps by key."""
-        known = self._known()
-        written = [entry for entry in entries or () if isinstance(entry, dict)]
-        known.update({entry["key"]: Variable.seen_from(self._config, entry) for entry in written})
-        return {entry["key"]: known[entry["key"]].stamp for entry in written}
+    def _note(self, answer: Any, written: Sequence[Desired]) -> dict[str, str | None]:
+        """Remember what Netlify answered to a write, and return the stamps by key.
+
+        Raises ``RequestRejected`` unless the answer shows a value of ours for each key that was *written*.
+        """
+        now = self._read(answer)
+        if any(each.key not in now or now[each.key].value_id is None for each in written):
+            raise RequestRejected(UNCONFIRMED, provider=self._api.title)
+        self._known().update(now)
+        return {each.key: now[each.key].stamp for each in written}
+
+    def _read(self, answer: Any) -> dict[str, Variable]:
+        entries = maps_in(answer, TITLE)
+        return {text_in(entry, "key", TITLE): Variable.seen_from(self._config, entry) for entry in entries}
 
 
 class NetlifyProvider(Provider[NetlifyConfig]):
     """Netlify, reached with one token."""
 
     name = "netlify"
-    title = "Netlify"
+    title = TITLE
     methods: ClassVar[Mapping[str, type[Credentials]]] = {
         "access-token": NetlifyToken,
         "oauth": OAuthCredentials,
@@ -362,13 +383,13 @@ class NetlifyProvider(Provider[NetlifyConfig]):
         return [_named(site) for site in self._pages(f"/api/v1/{_part(slug)}/sites")]
 
     def _accounts(self) -> list[Entry]:
-        return _as_list(self._api.call("GET", "/api/v1/accounts"))
+        return maps_in(self._api.call("GET", "/api/v1/accounts"), TITLE)
 
     def _pages(self, path: str, **params: str) -> Iterator[Entry]:
         for page in count(1):
             answer = self._api.send("GET", path, params={**params, "page": page, "per_page": 100})
             self._api.raise_for_status(answer)
-            yield from _as_list(answer.body)
+            yield from maps_in(answer.body, TITLE)
             if 'rel="next"' not in answer.headers.get("link", ""):
                 return
 
@@ -376,13 +397,6 @@ class NetlifyProvider(Provider[NetlifyConfig]):
 def _part(text: str) -> str:
     """Return *text* as one part of a path."""
     return quote(text, safe="")
-
-
-def _as_list(body: Any) -> list[Entry]:
-    # Anything else must not pass for "there is nothing": the engine would create or delete on that word.
-    if not isinstance(body, list):
-        raise UnexpectedAnswer("Netlify answered without a list.", provider="Netlify")
-    return body
 
 
 def _named(entry: Entry) -> Named:

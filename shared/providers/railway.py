@@ -25,8 +25,9 @@ from shared.providers.base import (
     Pushed,
     Service,
 )
-from shared.providers.http import Answer, Api
+from shared.providers.http import Answer, Api, map_in, text_in, unexpected
 
+TITLE = "Railway"
 #: Names that Railway itself provides, or that steer it.
 RESERVED = "RAILWAY_"
 NOT_AUTHORIZED = "Not Authorized"
@@ -216,9 +217,11 @@ class Staged:
     @classmethod
     def shown_in(cls, data: Mapping[str, Any]) -> "Staged":
         """Return what an answer shows as staged: an empty patch if there is nothing."""
-        changes = data["environmentStagedChanges"]
-        patch = {} if changes["status"] == "COMMITTED" else changes["patch"] or {}
-        return cls(patch, applying=changes["status"] == "APPLYING")
+        changes = map_in(data.get("environmentStagedChanges"), TITLE)
+        status = text_in(changes, "status", TITLE)
+        # What is no object cannot be read as "nothing": it counts as somebody's.
+        patch = {} if status == "COMMITTED" else changes.get("patch")
+        return cls(patch, applying=status == "APPLYING")
 
 
 def _leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -248,9 +251,7 @@ class RailwayDestination(Destination):
             service=self._config.service_id,
         )
         self._staged = Staged.shown_in(data)
-        variables = data["variables"]
-        if not isinstance(variables, dict):
-            raise UnexpectedAnswer("Railway's variables are not a map.", provider="Railway")
+        variables = map_in(data.get("variables"), TITLE)
         return Pulled({key: _remote(key, value) for key, value in variables.items() if _is_ours(key)})
 
     def push(self, batch: Sequence[Change]) -> Pushed:
@@ -280,7 +281,7 @@ class RailwayDestination(Destination):
         if latest is None:
             return
         if latest["canRedeploy"]:
-            self._run(_REDEPLOY, **where)
+            _confirm(self._run(_REDEPLOY, **where).get("serviceInstanceRedeploy") is True)
         elif latest["status"] in UNDER_WAY:
             raise Unavailable("Railway is still busy with another deployment of this service.")
 
@@ -299,7 +300,8 @@ class RailwayDestination(Destination):
         # replace would wipe whatever is not in this batch, sealed variables and references included.
         options = {"variables": values, "replace": False, "skipDeploys": True}
         given = {name: value for name, value in target.items() if value is not None}
-        self._run(_WRITE, input={**given, **options})
+        told = self._run(_WRITE, input={**given, **options})
+        _confirm(told.get("variableCollectionUpsert") is True)
 
     def _withdraw_left_over(self) -> None:
         """Take back removals that were staged here and never committed.
@@ -326,7 +328,7 @@ class RailwayDestination(Destination):
             raise Unavailable("Railway is still applying another change to this environment.")
         if left_over is None:
             return STAGED_BY_SOMEBODY
-        self._run(
+        told = self._run(
             _REMOVE,
             environment=self._config.environment_id,
             input=self._place.removal_of(keys),
@@ -335,6 +337,7 @@ class RailwayDestination(Destination):
             merge=staged.applying or not left_over,
             message=f"Keytide removed {len(keys)} variables",
         )
+        text_in(told, "environmentPatchCommitStaged", TITLE)
         return None
 
     def _look(self) -> Staged:
@@ -352,14 +355,23 @@ def _is_ours(key: str) -> bool:
 
 def _remote(key: str, value: Any) -> Remote:
     # A sealed variable shows null. Railway gives no mark of its state, so edits of it cannot be seen.
-    return Remote(key, None if value is None else SecretStr(str(value)), sealed=value is None)
+    if value is None:
+        return Remote(key, None, sealed=True)
+    if not isinstance(value, str):
+        raise unexpected(TITLE)
+    return Remote(key, SecretStr(value))
+
+
+def _confirm(done: bool) -> None:
+    if not done:
+        raise UnexpectedAnswer("Railway answered, but did not confirm that it was done.", provider=TITLE)
 
 
 class RailwayProvider(Provider[RailwayConfig]):
     """Railway, reached with one token."""
 
     name = "railway"
-    title = "Railway"
+    title = TITLE
     methods: ClassVar[Mapping[str, type[Credentials]]] = {
         "account-token": RailwayToken,
         "project-token": RailwayToken,

@@ -1,8 +1,9 @@
 """Vercel's API: calls, pages, and what its errors mean."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from shared.errors import (
     AccessDenied,
@@ -14,7 +15,7 @@ from shared.errors import (
     Unavailable,
     UnexpectedAnswer,
 )
-from shared.providers.http import Api
+from shared.providers.http import Api, map_in, maps_in, unexpected
 from shared.providers.vercel.records import Record, ids_of
 
 ONGOING = "envs_ongoing_update"
@@ -59,32 +60,32 @@ class VercelApi(Api):
         told = isinstance(answer.body, dict) and answer.body.get("failed")
         if not (answer.status == 400 and told):
             self.raise_for_status(answer)
-        return answer.body if isinstance(answer.body, dict) else {}
+        return map_in(answer.body, self.title)
 
     def pages(self, path: str, *, cursor: str, **params: Any) -> Iterator[Mapping[str, Any]]:
         """Yield every page of a list. ``cursor`` is the parameter that takes the next position."""
         position: Any = None
+        seen = {position}
         while True:
-            body = self.get(path, **params, **{cursor: position})
-            if not isinstance(body, dict):
-                raise UnexpectedAnswer("Vercel's list is not an object.", provider=self.title)
+            body = map_in(self.get(path, **params, **{cursor: position}), self.title)
             yield body
-            following = (body.get("pagination") or {}).get("next")
-            if following is None:
+            position = _following(body)
+            if position is None:
                 return
-            if following == position:
+            if position in seen:
                 raise UnexpectedAnswer("Vercel's list does not end.", provider=self.title)
-            position = following
+            seen.add(position)
 
     def failures(self, body: Mapping[str, Any]) -> "Failures":
         """Return why single items of *body* failed. Raises if one of them only has to be tried again."""
         found = {}
-        for item in body.get("failed") or ():
-            error = item["error"]
-            code = str(error["code"])
+        for item in maps_in(body.get("failed") or [], self.title):
+            error = map_in(item.get("error"), self.title)
+            code = _code_word(error.get("code")) or "no code"
             if issubclass(CODES.get(code.lower(), RequestRejected), Transient):
                 raise self.error(None, code)
-            names = {error.get(name) for name in ("key", "envVarKey", "envVarId")} - {None}
+            told = [error.get(name) for name in ("key", "envVarKey", "envVarId")]
+            names = {name for name in told if isinstance(name, str)}
             # Only the code and the message are always there, and the message may quote the value.
             found.update(dict.fromkeys(names or {ANYBODY}, f"Vercel refused it ({code})"))
         return Failures(found)
@@ -119,4 +120,18 @@ def error_code(body: Any) -> str | None:
     # Declared without a code of its own: https://vercel.com/docs/rest-api (400 of createProjectEnv).
     if str(code).lower() == "bad_request" and "ongoing" in str(message):
         return ONGOING
-    return code if isinstance(code, str) else None
+    return _code_word(code)
+
+
+def _code_word(code: Any) -> str | None:
+    # Codes are repeated to people; any other text may quote a value.
+    return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9_]{1,64}", code) else None
+
+
+def _following(page: Mapping[str, Any]) -> str | int | None:
+    """Return the position of the next page, None after the last."""
+    pagination = page.get("pagination")
+    position = None if pagination is None else map_in(pagination, "Vercel").get("next")
+    if position is not None and type(position) not in {str, int}:
+        raise unexpected("Vercel")
+    return cast("str | int | None", position)

@@ -1,6 +1,7 @@
 """Places at Vercel, and the credentials that reach them."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -25,7 +26,8 @@ PROJECT_IDS = ("prj_", "Qm")
 
 def _an_id(project: str) -> str:
     # Vercel takes a project's name for its id, and then one project would have two.
-    if not project.startswith(PROJECT_IDS):
+    # A "/", "?" or "#" in it would lead to another address, or give one project a second id.
+    if not project.startswith(PROJECT_IDS) or not re.fullmatch(r"[A-Za-z0-9_-]+", project):
         raise ValueError("give the project's id, which begins with prj_, not its name")
     return project
 

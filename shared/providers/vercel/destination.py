@@ -10,9 +10,11 @@ from pydantic import SecretStr
 from shared.errors import AccessDenied, DestinationNotFound, RequestRejected
 from shared.plan import Change, Create, Delete, Remote, Update
 from shared.providers.base import Destination, Pulled, Pushed
+from shared.providers.http import map_in
 from shared.providers.vercel.api import Failures, VercelApi
 from shared.providers.vercel.records import (
     RESERVED_PREFIXES,
+    TITLE,
     Record,
     by_key,
     ids_of,
@@ -69,8 +71,8 @@ class VercelDestination(Destination):
         """Delete records, and return which ones went."""
 
     @abstractmethod
-    def _narrow(self, records: Sequence[Record]) -> Failures:
-        """Take the place away from *records*, which keep what else they reach."""
+    def _narrow(self, records: Sequence[Record]) -> tuple[set[str], Failures]:
+        """Take the place away from *records*, which keep what else they reach; return those it left."""
 
     def _foreign(self, records: Sequence[Record]) -> str | None:
         """Why *records* are not this place's to change, or None."""
@@ -124,7 +126,7 @@ class VercelDestination(Destination):
         if record.value is not None or record.hidden:
             return record.value
         try:
-            return value_in(self._api.get(self._path(record)), surely=True)
+            return value_in(map_in(self._api.get(self._path(record)), TITLE), surely=True)
         except (AccessDenied, DestinationNotFound, RequestRejected):
             return None
 
@@ -190,27 +192,26 @@ class VercelDestination(Destination):
             records = self._still_there(records)
         wider = [record for record in records if record.reach - self._place]
         inside = [record for record in records if record.reach <= self._place]
-        refused = self._after_narrowing(wider) | self._after_deleting(inside)
+        refused: dict[str, str] = {}
+        if wider:
+            refused |= self._kept(wider, *self._narrow(wider))
+        if inside:
+            refused |= self._kept(inside, *self._delete(ids_of(inside)))
         return Pushed({each.key: None for each in deletes if each.key not in refused}, refused)
 
-    def _after_narrowing(self, records: Sequence[Record]) -> dict[str, str]:
-        failures = self._narrow(records) if records else Failures({})
-        reasons = {record.key: failures.of(record.key, [record]) for record in records}
-        return {key: reason for key, reason in reasons.items() if reason is not None}
-
-    def _after_deleting(self, records: Sequence[Record]) -> dict[str, str]:
-        """Delete *records*, and return which keys are still there. Those that were gone before are not."""
-        if not records:
-            return {}
-        gone, failures = self._delete(ids_of(records))
+    def _kept(self, records: Sequence[Record], gone: set[str], failures: Failures) -> dict[str, str]:
+        """Return which keys of *records* are still there, and why. Those that were gone before are not."""
         left = [record for record in records if record.id not in gone]
         kept = self._still_there(left) if left else []
         return {each.key: failures.of(each.key, [each]) or failures.unnamed(NOT_REMOVED) for each in kept}
 
     def _still_there(self, records: Sequence[Record]) -> list[Record]:
         """Return those of *records* that still reach the place, as they are now."""
-        now = {record.id: record for record in self._list()[0]}
-        return [now[record.id] for record in records if record.id in now]
+        listed, incomplete = self._list()
+        now = {record.id: record for record in listed}
+        # What an incomplete list does not show may be there all the same.
+        found = [now.get(record.id, record if incomplete else None) for record in records]
+        return [record for record in found if record is not None]
 
 
 def _only(values: set[SecretStr | None]) -> SecretStr | None:

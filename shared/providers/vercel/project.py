@@ -1,14 +1,15 @@
 """One environment of a project."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from shared.errors import DestinationNotFound, RequestRejected, UnexpectedAnswer
 from shared.plan import Create, Update
+from shared.providers.http import maps_in, texts_in, unexpected
 from shared.providers.vercel.api import Failures, VercelApi
 from shared.providers.vercel.config import SYSTEM_ENVIRONMENTS, VercelProjectConfig
 from shared.providers.vercel.destination import VercelDestination
-from shared.providers.vercel.records import Record, system_environments
+from shared.providers.vercel.records import TITLE, Record, reach_of, system_environments
 
 
 class VercelProjectDestination(VercelDestination):
@@ -36,8 +37,8 @@ class VercelProjectDestination(VercelDestination):
         records: dict[str, Record] = {}
         unseen = 0
         for page in self._api.pages(f"/v10/{self._project}", cursor="until"):
-            unseen += page.get("hiddenProductionEnvCount") or 0
-            records |= {item["id"]: self._api.record(item) for item in _listed(page)}
+            unseen += _count(page.get("hiddenProductionEnvCount"))
+            records |= {each.id: each for each in map(self._api.record, _listed(page))}
         ours = [each for each in records.values() if self._place & each.reach and self._is_of_branch(each)]
         return ours, f"Vercel hides {unseen} production variables from these credentials" if unseen else None
 
@@ -54,7 +55,7 @@ class VercelProjectDestination(VercelDestination):
             "POST", f"/v10/{self._project}", [self._entry(change) for change in changes], upsert="true"
         )
         created = body.get("created") or []
-        items = [created] if isinstance(created, dict) else created
+        items = maps_in([created] if isinstance(created, dict) else created, TITLE)
         return [self._api.record(item) for item in items], self._api.failures(body)
 
     def _entry(self, change: Create | Update) -> dict[str, Any]:
@@ -72,9 +73,10 @@ class VercelProjectDestination(VercelDestination):
             body = self._api.write("DELETE", f"/v1/{self._project}", {"ids": list(ids)})
         except DestinationNotFound:  # the records or the project: the list that follows will tell
             return set(), Failures({})
-        return set(body.get("ids") or ()), Failures({})
+        return set(texts_in(body.get("ids") or [], TITLE)), Failures({})
 
-    def _narrow(self, records: Sequence[Record]) -> Failures:
+    def _narrow(self, records: Sequence[Record]) -> tuple[set[str], Failures]:
+        done: set[str] = set()
         reasons: dict[str, str] = {}
         for record in records:
             kept = record.reach - self._place
@@ -83,17 +85,25 @@ class VercelProjectDestination(VercelDestination):
             if custom:
                 body["customEnvironmentIds"] = [each for each in custom if each in kept]
             try:
-                self._api.write("PATCH", f"/v9/{self._project}/{record.id}", body)
+                answer = self._api.write("PATCH", f"/v9/{self._project}/{record.id}", body)
             except RequestRejected as error:
                 reasons[record.key] = f"Vercel refused it ({error.code})"
-            except DestinationNotFound:
+            except DestinationNotFound:  # the record or the project: the list that follows will tell
                 continue
-        return Failures(reasons)
+            if reach_of(answer) == kept:
+                done.add(record.id)
+        return done, Failures(reasons)
 
 
 def _listed(page: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Return the variables on a page of a project's list."""
     if "envs" not in page and "key" not in page:
-        raise UnexpectedAnswer("Vercel's list holds no variables.", provider="Vercel")
+        raise UnexpectedAnswer("Vercel's list holds no variables.", provider=TITLE)
     # The declared third form of the answer is a single variable by itself.
-    return cast("Sequence[Mapping[str, Any]]", page.get("envs", [page]))
+    return maps_in(page.get("envs", [page]), TITLE)
+
+
+def _count(told: Any) -> int:
+    if told is not None and type(told) is not int:
+        raise unexpected(TITLE)
+    return told or 0

@@ -19,6 +19,7 @@ from shared.providers.vercel.config import (
 )
 from shared.providers.vercel.destination import VercelDestination
 from shared.providers.vercel.project import VercelProjectDestination
+from shared.providers.vercel.records import TITLE
 from shared.providers.vercel.team import VercelTeamDestination
 
 
@@ -33,7 +34,7 @@ class VercelProvider(Provider[VercelConfig]):
     """Vercel, reached with one token."""
 
     name = "vercel"
-    title = "Vercel"
+    title = TITLE
     methods: ClassVar[Mapping[str, type[Credentials]]] = {"api-token": VercelToken, "oauth": VercelOAuth}
     # The only call that ends such a token removes the integration and every variable it made with it:
     # https://vercel.com/docs/rest-api/integrations/delete-an-integration-configuration

@@ -7,13 +7,15 @@ from typing import Any, cast
 from pydantic import SecretStr
 
 from shared.plan import Change, Create
+from shared.providers.http import text_in, texts_in
 from shared.providers.vercel.config import ALL_CUSTOM, SYSTEM_ENVIRONMENTS
 
+TITLE = "Vercel"
 #: Names that Vercel itself provides, the second for the browser.
 RESERVED_PREFIXES = ("VERCEL_", "NEXT_PUBLIC_VERCEL_")
 
 #: "sensitive" was called "secret" for a while, and "secret" is what answers may call it again.
-HIDDEN_TYPES = frozenset({"sensitive", "secret"})
+HIDDEN_TYPES = ("sensitive", "secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +39,31 @@ class Record:
     @classmethod
     def of(cls, item: Mapping[str, Any], *, installation: str | None = None) -> "Record":
         """Read a variable as Vercel shows it, a project's or a team's."""
-        target = item.get("target") or []
-        reach = {target} if isinstance(target, str) else set(target)
-        reach.update(item.get("customEnvironmentIds") or ())
-        if item.get("applyToAllCustomEnvironments"):
-            reach.add(ALL_CUSTOM)
         return cls(
-            id=item["id"],
-            key=item["key"],
-            reach=frozenset(reach),
+            id=text_in(item, "id", TITLE),
+            key=text_in(item, "key", TITLE),
+            reach=reach_of(item),
             branch=item.get("gitBranch") or None,
-            projects=frozenset(item.get("projectId") or ()),
+            projects=frozenset(_texts(item.get("projectId"))),
             stamp=f"{item['id']}@{item.get('updatedAt')}",
             hidden=_is_hidden(item),
             owner=_owner(item, installation),
             value=value_in(item, surely=False),
         )
+
+
+def reach_of(item: Mapping[str, Any]) -> frozenset[str]:
+    """Return every environment that a variable, as Vercel shows it, reaches."""
+    target = item.get("target")
+    reach = {target} if isinstance(target, str) else set(_texts(target))
+    reach.update(_texts(item.get("customEnvironmentIds")))
+    if item.get("applyToAllCustomEnvironments"):
+        reach.add(ALL_CUSTOM)
+    return frozenset(reach)
+
+
+def _texts(told: Any) -> list[str]:
+    return [] if told is None else texts_in(told, TITLE)
 
 
 def _is_hidden(item: Mapping[str, Any]) -> bool:

@@ -5,10 +5,11 @@ from typing import Any
 
 from shared.errors import RequestRejected
 from shared.plan import Create, Update
+from shared.providers.http import maps_in, texts_in
 from shared.providers.vercel.api import EXISTS, Failures, VercelApi
 from shared.providers.vercel.config import ALL_CUSTOM, VercelTeamConfig
 from shared.providers.vercel.destination import VercelDestination
-from shared.providers.vercel.records import Record, records_of, system_environments
+from shared.providers.vercel.records import TITLE, Record, records_of, system_environments
 
 
 class VercelTeamDestination(VercelDestination):
@@ -23,7 +24,8 @@ class VercelTeamDestination(VercelDestination):
     def _list(self) -> tuple[list[Record], str | None]:
         records: dict[str, Record] = {}
         for page in self._api.pages("/v1/env", cursor="until"):
-            records |= {item["id"]: self._api.record(item) for item in page["data"]}
+            items = maps_in(page.get("data"), TITLE)
+            records |= {each.id: each for each in map(self._api.record, items)}
         return [record for record in records.values() if self._place & record.reach], None
 
     def _foreign(self, records: Sequence[Record]) -> str | None:
@@ -61,7 +63,7 @@ class VercelTeamDestination(VercelDestination):
             if (error.code or "").lower() != EXISTS:
                 raise
             return [], Failures({each.key: f"Vercel refused it ({error.code})" for each in creates})
-        return [self._api.record(item) for item in answer.get("created") or ()], self._api.failures(answer)
+        return self._records(answer.get("created")), self._api.failures(answer)
 
     def _existing(self, creates: Sequence[Create]) -> list[Update]:
         """Return updates for those of *creates* that turn out to be there, and to be ours."""
@@ -86,23 +88,27 @@ class VercelTeamDestination(VercelDestination):
         body: dict[str, Any] = {"target": system_environments(records[0].reach | missing)}
         return body | ({"applyToAllCustomEnvironments": True} if ALL_CUSTOM in missing else {})
 
-    def _narrow(self, records: Sequence[Record]) -> Failures:
+    def _narrow(self, records: Sequence[Record]) -> tuple[set[str], Failures]:
         changed: dict[str, Any] = {}
         for record in records:
             changed[record.id] = {"target": system_environments(record.reach - self._place)}
             if ALL_CUSTOM in record.reach & self._place:
                 changed[record.id]["applyToAllCustomEnvironments"] = False
-        return self._patch(changed)[1]
+        updated, failures = self._patch(changed)
+        return {record.id for record in updated if not record.reach & self._place}, failures
 
     def _patch(self, changed: Mapping[str, Any]) -> tuple[list[Record], Failures]:
         answer = self._api.write("PATCH", "/v1/env", {"updates": changed})
-        return [self._api.record(item) for item in answer.get("updated") or ()], self._api.failures(answer)
+        return self._records(answer.get("updated")), self._api.failures(answer)
+
+    def _records(self, items: Any) -> list[Record]:
+        return [self._api.record(item) for item in maps_in(items or [], TITLE)]
 
     def _delete(self, ids: Sequence[str]) -> tuple[set[str], Failures]:
         gone: set[str] = set()
         reasons: dict[str, str] = {}
         for start in range(0, len(ids), self.batch_size):
             answer = self._api.write("DELETE", "/v1/env", {"ids": ids[start : start + self.batch_size]})
-            gone.update(answer.get("deleted") or ())
+            gone.update(texts_in(answer.get("deleted") or [], TITLE))
             reasons |= self._api.failures(answer).reasons
         return gone, Failures(reasons)

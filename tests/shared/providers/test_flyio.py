@@ -157,6 +157,19 @@ def test_a_removal_is_one_call_that_sets_null(destination: Destination, fake: Fa
     assert fake.places()["shop"] == {"THREE": "3"}
 
 
+def test_the_version_alone_confirms_a_removal(destination: Destination, fake: FakeFlyio) -> None:
+    fake.fail_next(Reply(Response(200, {"version": 7})))
+
+    assert destination.push([Delete("ONE", Remote("ONE", None))]).stamps == {"ONE": None}
+
+
+def test_a_write_whose_answer_tells_nothing_is_no_success(destination: Destination, fake: FakeFlyio) -> None:
+    fake.fail_next(Reply(Response(200, {})))
+
+    with pytest.raises(UnexpectedAnswer):
+        destination.push([Delete("ONE", Remote("ONE", None))])
+
+
 def test_a_read_after_a_write_asks_for_its_version_by_both_names(
     destination: Destination, fake: FakeFlyio
 ) -> None:

@@ -19,7 +19,7 @@ DRIPS = 200
 
 Script = Sequence[bytes]
 
-AT_ONCE: Script = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"]
+AT_ONCE: Script = [b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"]
 SLOW_HEADERS: Script = [b"HTTP/1.1 200 OK\r\nX-Slow: ", *[b"x"] * DRIPS, b"\r\nContent-Length: 2\r\n\r\nok"]
 SLOW_BODY: Script = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % DRIPS, *[b"x"] * DRIPS]
 

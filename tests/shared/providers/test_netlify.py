@@ -626,12 +626,37 @@ def test_an_answer_that_is_no_list_never_means_that_nothing_is_there(
         destination.pull()
 
 
-def test_a_write_that_is_answered_without_a_body_is_a_success_without_a_stamp(
+@pytest.mark.parametrize("response", [Response(204), Response(201, {}), Response(201, [{}])], ids=str)
+def test_a_write_whose_answer_shows_no_variable_is_no_success(
+    destination: Destination, fake: FakeNetlify, response: Response
+) -> None:
+    fake.fail_next(Reply(response), where=fake.is_write)
+
+    with pytest.raises(UnexpectedAnswer):
+        destination.push([create("ONE", "first")])
+
+
+def test_a_key_that_the_answer_to_a_write_does_not_show_is_not_taken_for_written(
     destination: Destination, fake: FakeNetlify
 ) -> None:
-    fake.fail_next(Reply(Response(204)), where=fake.is_write)
+    fake.seed(PRODUCTION, {"OLD": "old"})
+    fake.fail_next(Reply(Response(201, [])), times=2, where=lambda call: call.method == "POST")
+    other = Response(201, {"key": "OLD", "values": [{"id": "v", "context": "dev", "value": "new"}]})
+    fake.fail_next(Reply(other), where=lambda call: call.method == "PATCH")
 
-    assert destination.push([create("ONE", "first")]).stamps == {"ONE": None}
+    pushed = destination.push([create("ONE", "first"), update(destination, "OLD", "new")])
+
+    assert pushed.stamps == {}
+    assert pushed.refused == dict.fromkeys(["ONE", "OLD"], "Netlify did not confirm it")
+
+
+def test_an_empty_string_of_what_may_be_a_secret_is_not_taken_for_its_value(
+    destination: Destination, fake: FakeNetlify
+) -> None:
+    values = [{"id": "value-1", "context": "production", "value": ""}]
+    fake.fail_next(Reply(Response(200, [{"key": "ONE", "values": values}])))
+
+    assert destination.pull().remotes["ONE"].value is None
 
 
 def test_netlifys_own_error_code_is_kept_and_its_words_are_not(

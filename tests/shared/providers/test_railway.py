@@ -164,6 +164,33 @@ def test_a_sealed_variable_takes_a_new_value_and_stays_sealed(
     assert (WEB, "SEALED") in fake.sealed
 
 
+@pytest.mark.parametrize("value", [7, True, {"value": "1"}, ["1"]], ids=str)
+def test_a_value_that_is_no_text_is_not_made_one(
+    destination: Destination, fake: FakeRailway, value: Any
+) -> None:
+    staged = {"status": "STAGED", "patch": {}}
+    data = {"variables": {"ONE": value}, "environmentStagedChanges": staged}
+    fake.fail_next(Reply(Response(200, {"data": data})))
+
+    with pytest.raises(UnexpectedAnswer):
+        destination.pull()
+
+
+def test_staged_changes_that_are_not_shown_count_as_somebodys(
+    destination: Destination, fake: FakeRailway
+) -> None:
+    staged = {"status": "STAGED", "patch": None}
+    fake.seed(WEB, {"ONE": "first"})
+    fake.fail_next(
+        Reply(Response(200, {"data": {"variables": {"ONE": "first"}, "environmentStagedChanges": staged}}))
+    )
+
+    pushed = destination.push(delete(destination, "ONE"))
+
+    assert "staged changes" in pushed.refused["ONE"]
+    assert fake.writes == []
+
+
 def test_railways_own_names_are_neither_shown_nor_taken(destination: Destination, fake: FakeRailway) -> None:
     fake.seed(WEB, {"RAILWAY_DOCKERFILE_PATH": "Dockerfile.prod"})
 

@@ -216,6 +216,16 @@ class TestWhatAListShows:
         with pytest.raises(UnexpectedAnswer):
             destination.pull()
 
+    def test_a_list_that_goes_in_circles_is_an_error(
+        self, fake: FakeVercel, destination: Destination
+    ) -> None:
+        for position in (5, 6, 5):
+            page = {"envs": [], "pagination": {"count": 0, "next": position, "prev": None}}
+            fake.fail_next(Reply(Response(200, page)))
+
+        with pytest.raises(UnexpectedAnswer, match="does not end"):
+            destination.pull()
+
     def test_an_answer_of_another_form_is_an_error_and_never_an_empty_place(
         self, fake: FakeVercel, destination: Destination
     ) -> None:
@@ -327,6 +337,28 @@ class TestAVariableOfSeveralEnvironments:
         assert fake.places() == {**others, PRODUCTION: {"ONE": "first"}}
         assert not fake.was_ever_absent("prj_1/env_qa", "KEY")
 
+    @pytest.mark.parametrize("body", [{}, {"id": "var", "key": "KEY", "target": ["production"]}], ids=str)
+    def test_an_answer_that_does_not_show_it_taken_away_is_not_believed(
+        self, fake: FakeVercel, destination: Destination, body: Mapping[str, Any]
+    ) -> None:
+        fake.add("prj_1", "KEY", "old", "production", "preview")
+        fake.fail_next(Reply(Response(200, body)), where=lambda call: call.method == "PATCH")
+
+        pushed = destination.push(delete(destination, "KEY"))
+
+        assert pushed.refused == {"KEY": "Vercel did not remove it"}
+
+    def test_a_record_that_vercel_began_to_hide_is_not_taken_for_removed(
+        self, fake: FakeVercel, destination: Destination
+    ) -> None:
+        fake.add("prj_1", "KEY", "old", "production", "preview")
+        batch = delete(destination, "KEY")
+        hiding = Response(200, {"envs": [], "hiddenProductionEnvCount": 1})
+        fake.fail_next(Reply(hiding), times=2, where=lambda call: call.method == "GET")
+        fake.fail_next(Reply(Response(200, {})), where=lambda call: call.method == "PATCH")
+
+        assert destination.push(batch).refused == {"KEY": "Vercel did not remove it"}
+
     def test_two_environments_that_delete_it_at_the_same_moment_both_succeed(
         self, fake: FakeVercel, provider: VercelProvider, destination: Destination
     ) -> None:
@@ -407,6 +439,12 @@ class TestRefusals:
 
         assert set(pushed.refused) == {"ONE", "TWO"}
         assert pushed.stamps == {}
+
+    def test_a_code_that_is_no_code_is_not_repeated(self, fake: FakeVercel, destination: Destination) -> None:
+        error = {"code": "you sent plain-text", "message": "", "key": "ONE"}
+        fake.fail_next(Reply(Response(400, {"failed": [{"error": error}], "error": error})))
+
+        assert destination.push([create("ONE", "1")]).refused == {"ONE": "Vercel refused it (no code)"}
 
     def test_a_key_that_the_answer_does_not_mention_is_not_taken_for_written(
         self, fake: FakeVercel, destination: Destination
@@ -793,7 +831,7 @@ class TestConfigs:
         with pytest.raises(ValidationError, match=part):
             VercelConfig.model_validate(wire)
 
-    @pytest.mark.parametrize("name", ["shop", "prj-1", "qm-shop"])
+    @pytest.mark.parametrize("name", ["shop", "prj-1", "qm-shop", "prj_1/", "prj_1?", "prj_1#", "prj_/../.."])
     def test_a_project_that_is_given_by_its_name_is_refused(self, name: str) -> None:
         with pytest.raises(ValidationError, match=r"app\n.*give the project's id"):
             VercelConfig.model_validate({"app": name, "env": "production"})
