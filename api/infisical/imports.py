@@ -16,8 +16,8 @@ from api.infisical.wire import (
     WireModel,
     new_router,
 )
-from shared.usecases import folders
-from shared.usecases.folders import ImportView
+from shared.usecases import imports
+from shared.usecases.imports import ImportView
 from shared.usecases.tokens import Scope
 
 router = new_router(tag="Secret imports")
@@ -107,7 +107,7 @@ def import_out(view: ImportView) -> ImportOut:
 )
 def create_import(body: NewImport, runtime: RuntimeOf, caller: CallerOf) -> OneImport:
     """Make a folder show the secrets of another one. The folder's own secrets win, then the last import."""
-    view = folders.create_import(
+    view = imports.create_import(
         runtime,
         body.allowed(runtime, caller, Scope.WRITE),
         environment=body.environment,
@@ -128,7 +128,7 @@ def create_import(body: NewImport, runtime: RuntimeOf, caller: CallerOf) -> OneI
 def list_imports(place: Annotated[ImportPlace, Query()], runtime: RuntimeOf, caller: CallerOf) -> Imports:
     """List the imports of a folder in their order: the last one wins."""
     project_id = place.allowed(runtime, caller, Scope.READ)
-    found = folders.list_imports(runtime, project_id, environment=place.environment, path=place.path)
+    found = imports.list_imports(runtime, project_id, environment=place.environment, path=place.path)
     return Imports(
         message="Successfully fetched secret imports", secret_imports=[import_out(view) for view in found]
     )
@@ -140,7 +140,7 @@ def list_imports(place: Annotated[ImportPlace, Query()], runtime: RuntimeOf, cal
 )
 def get_import(import_id: UUID, runtime: RuntimeOf, caller: CallerOf) -> OneImport:
     """Return an import by its id."""
-    view = folders.get_import(runtime, import_id)
+    view = imports.get_import(runtime, import_id)
     project_id = view.importer.environment.project_id
     require_own(caller, Scope.READ, project_id, what=f"import with the id {import_id}")
     return OneImport(message="Successfully fetched secret import", secret_import=import_out(view))
@@ -155,7 +155,7 @@ def get_import(import_id: UUID, runtime: RuntimeOf, caller: CallerOf) -> OneImpo
 )
 def update_import(import_id: UUID, body: ChangedImport, runtime: RuntimeOf, caller: CallerOf) -> OneImport:
     """Let an import show another folder, or give it another position; the others close up."""
-    view = folders.update_import(
+    view = imports.update_import(
         runtime,
         body.allowed(runtime, caller, Scope.WRITE),
         import_id,
@@ -177,7 +177,7 @@ def update_import(import_id: UUID, body: ChangedImport, runtime: RuntimeOf, call
 )
 def delete_import(import_id: UUID, body: ImportPlace, runtime: RuntimeOf, caller: CallerOf) -> OneImport:
     """Stop showing the other folder's secrets."""
-    view = folders.delete_import(
+    view = imports.delete_import(
         runtime,
         body.allowed(runtime, caller, Scope.WRITE),
         import_id,

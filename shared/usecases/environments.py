@@ -7,12 +7,12 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from shared.broker import Task
-from shared.db import change_events, syncs, vault
+from shared.db import syncs, vault
 from shared.db.vault import ROOT, Environment
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.runtime import Runtime
 from shared.sync_options import SyncOptions
-from shared.usecases.folders import run_stranded
+from shared.usecases.folders import note_folder_change, run_stranded
 from shared.usecases.places import find_environment, find_project
 from shared.usecases.projects import add_environment
 
@@ -109,7 +109,7 @@ def _change_slug(runtime: Runtime, session: Session, row: Environment, slug: str
     session.flush()
     root = vault.find_folder(session, row.id, ROOT)
     for folder in vault.list_subtree(session, root) if root else ():
-        change_events.record(session, row.project_id, slug, folder.path, [], now=runtime.clock())
+        note_folder_change(runtime, session, row, folder)
 
 
 def _refuse(row: Environment, users: Collection[tuple[str, str]]) -> None:

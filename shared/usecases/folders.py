@@ -1,4 +1,4 @@
-"""Folders, and the imports by which one shows another's secrets."""
+"""Folders of an environment: making, renaming and deleting them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from shared.broker import Task
 from shared.db import change_events, jobs, syncs, vault
 from shared.db.jobs import Kind, Request, Trigger
 from shared.db.syncs import Status
-from shared.db.vault import MAX_PATH, ROOT, Environment, Folder, SecretImport
+from shared.db.vault import MAX_PATH, ROOT, Environment, Folder
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.runtime import Runtime
 from shared.usecases.places import Place, find_place, normal_path
@@ -22,15 +22,6 @@ class FolderView:
 
     folder: Folder
     environment: Environment
-
-
-@dataclass(frozen=True, slots=True)
-class ImportView:
-    """An import, the environment it shows, and the folder that imports, with its environment."""
-
-    row: SecretImport
-    environment: Environment
-    importer: FolderView
 
 
 def create_folder(
@@ -59,7 +50,7 @@ def create_folder(
         folder.description = description
         awaited = [each for each in made if _is_awaited(session, root, each)]
         for each in awaited:
-            _note_change(runtime, session, root.environment, each)
+            note_folder_change(runtime, session, root.environment, each)
     if awaited:
         runtime.broker.send(Task.DISPATCH)
     return FolderView(folder, root.environment)
@@ -99,7 +90,7 @@ def _make_path(runtime: Runtime, session: Session, root: Place, path: str) -> li
 def get_folder(runtime: Runtime, folder_id: UUID) -> FolderView:
     """Return a folder by its id. Raises ``NotFound``."""
     with runtime.database.snapshot() as session:
-        return _view(session, folder_id)
+        return view_folder(session, folder_id)
 
 
 def find_folder(runtime: Runtime, project_id: UUID, *, environment: str, path: str) -> FolderView:
@@ -161,7 +152,7 @@ def _rename(runtime: Runtime, session: Session, view: FolderView, name: str) -> 
     imports = vault.imports_of(session, environment.id, [each.path for each in folders])
     for each in folders:
         # Whoever refers to the old path has to learn that there is nothing any more.
-        _note_change(runtime, session, environment, each)
+        note_folder_change(runtime, session, environment, each)
     for row in imports:
         row.path = new + row.path.removeprefix(old)
     for each in folders:
@@ -169,7 +160,7 @@ def _rename(runtime: Runtime, session: Session, view: FolderView, name: str) -> 
     folder.name = name
     session.flush()
     for each in folders:
-        _note_change(runtime, session, environment, each)
+        note_folder_change(runtime, session, environment, each)
 
 
 def delete_folder(runtime: Runtime, folder_id: UUID) -> FolderView:
@@ -179,14 +170,14 @@ def delete_folder(runtime: Runtime, folder_id: UUID) -> FolderView:
     never empties their destination.
     """
     with runtime.database.transaction() as session:
-        folders = vault.list_subtree(session, _view(session, folder_id).folder)
+        folders = vault.list_subtree(session, view_folder(session, folder_id).folder)
         job_ids = run_stranded(runtime, session, folders)
         # After the syncs: whoever gives one another source locks the sync first, too.
         view = _locked(session, folder_id)
         if view.folder.path == ROOT:
             raise InvalidInput("The root folder of an environment cannot be deleted.", field=("folderId",))
         for folder in vault.list_subtree(session, view.folder):
-            _note_change(runtime, session, view.environment, folder)
+            note_folder_change(runtime, session, view.environment, folder)
         session.delete(view.folder)
     runtime.broker.send(Task.DISPATCH)
     for job_id in job_ids:
@@ -206,137 +197,8 @@ def run_stranded(runtime: Runtime, session: Session, folders: Sequence[Folder]) 
     return job_ids
 
 
-def create_import(
-    runtime: Runtime,
-    project_id: UUID,
-    *,
-    environment: str,
-    path: str,
-    imported_environment: str,
-    imported_path: str,
-) -> ImportView:
-    """Make a folder show the secrets of another one, above every import it already has."""
-    now = runtime.clock()
-    with runtime.database.transaction() as session:
-        place = _importing(session, project_id, environment, path)
-        source = find_place(session, project_id, imported_environment, imported_path)
-        _refuse_import(session, place, source)
-        position = vault.next_import_position(session, place.folder.id)
-        row = SecretImport(
-            id=uuid4(),
-            folder_id=place.folder.id,
-            environment_id=source.environment.id,
-            path=source.folder.path,
-            position=position,
-            created_at=now,
-            updated_at=now,
-        )
-        session.add(row)
-        _note_change(runtime, session, place.environment, place.folder)
-    runtime.broker.send(Task.DISPATCH)
-    return ImportView(row, source.environment, FolderView(place.folder, place.environment))
-
-
-def _importing(session: Session, project_id: UUID, environment: str, path: str) -> Place:
-    """Return the folder that imports. Until the transaction ends, only the caller changes its imports."""
-    # What is to be shown may lie in any of them, and must not be renamed meanwhile.
-    vault.lock_environments(session, project_id, keep=True)
-    place = find_place(session, project_id, environment, path, keep=True)
-    vault.lock_imports(session, place.folder.id)
-    return place
-
-
-def get_import(runtime: Runtime, import_id: UUID) -> ImportView:
-    """Return an import by its id. Raises ``NotFound``."""
-    with runtime.database.snapshot() as session:
-        row = session.get(SecretImport, import_id)
-        if row is None:
-            raise NotFound(f"There is no import with the id {import_id}.")
-        return _import_view(session, row)
-
-
-def list_imports(runtime: Runtime, project_id: UUID, *, environment: str, path: str) -> Sequence[ImportView]:
-    """Return the imports of a folder, in their order: the last one wins."""
-    with runtime.database.snapshot() as session:
-        place = find_place(session, project_id, environment, path)
-        return [_import_view(session, row) for row in vault.list_imports(session, place.folder.id)]
-
-
-def update_import(
-    runtime: Runtime,
-    project_id: UUID,
-    import_id: UUID,
-    *,
-    environment: str,
-    path: str,
-    imported_environment: str | None = None,
-    imported_path: str | None = None,
-    position: int | None = None,
-) -> ImportView:
-    """Let an import show another folder, or give it another position: counted from 1, the others close up."""
-    with runtime.database.transaction() as session:
-        place = _importing(session, project_id, environment, path)
-        row = _find_import(session, place, import_id)
-        _retarget(session, place, row, imported_environment, imported_path)
-        if position is not None:
-            _reorder(session, row, position)
-        row.updated_at = runtime.clock()
-        _note_change(runtime, session, place.environment, place.folder)
-        view = _import_view(session, row)
-    runtime.broker.send(Task.DISPATCH)
-    return view
-
-
-def _retarget(
-    session: Session, place: Place, row: SecretImport, environment: str | None, path: str | None
-) -> None:
-    before = session.get_one(Environment, row.environment_id)
-    wanted = (environment or before.slug, normal_path(path or row.path))
-    if wanted == (before.slug, row.path):
-        # The folder may be gone by now, and the import all the same only moved.
-        return
-    source = find_place(session, place.project.id, *wanted)
-    _refuse_import(session, place, source)
-    row.environment_id, row.path = source.environment.id, source.folder.path
-
-
-def _refuse_import(session: Session, place: Place, source: Place) -> None:
-    """Raise an error if *place* cannot import *source*, or does already."""
-    if source.folder.id == place.folder.id:
-        raise InvalidInput("A folder cannot import itself.", field=("import",))
-    known = {(row.environment_id, row.path) for row in vault.list_imports(session, place.folder.id)}
-    if (source.environment.id, source.folder.path) in known:
-        raise Conflict("This folder already imports that one.")
-
-
-def _reorder(session: Session, row: SecretImport, position: int) -> None:
-    others = [other for other in vault.list_imports(session, row.folder_id) if other.id != row.id]
-    others.insert(max(0, position - 1), row)
-    for number, other in enumerate(others, start=1):
-        other.position = number
-
-
-def delete_import(
-    runtime: Runtime, project_id: UUID, import_id: UUID, *, environment: str, path: str
-) -> ImportView:
-    """Stop showing the other folder's secrets."""
-    with runtime.database.transaction() as session:
-        place = find_place(session, project_id, environment, path, keep=True)
-        view = _import_view(session, _find_import(session, place, import_id))
-        session.delete(view.row)
-        _note_change(runtime, session, place.environment, place.folder)
-    runtime.broker.send(Task.DISPATCH)
-    return view
-
-
-def _find_import(session: Session, place: Place, import_id: UUID) -> SecretImport:
-    row = session.get(SecretImport, import_id)
-    if row is None or row.folder_id != place.folder.id:
-        raise NotFound(f"The folder '{place.folder.path}' has no import with the id {import_id}.")
-    return row
-
-
-def _view(session: Session, folder_id: UUID) -> FolderView:
+def view_folder(session: Session, folder_id: UUID) -> FolderView:
+    """Return the folder as it is now. Raises ``NotFound``."""
     folder = session.get(Folder, folder_id, populate_existing=True)
     environment = session.get(Environment, folder.environment_id) if folder else None
     if folder is None or environment is None:
@@ -349,19 +211,15 @@ def _locked(session: Session, folder_id: UUID) -> FolderView:
     environment_id = vault.environment_of(session, folder_id)
     if environment_id is None or vault.lock_environment(session, environment_id) is None:
         raise _no_folder(folder_id)
-    return _view(session, folder_id)
+    return view_folder(session, folder_id)
 
 
 def _no_folder(folder_id: UUID) -> NotFound:
     return NotFound(f"There is no folder with the id {folder_id}.")
 
 
-def _import_view(session: Session, row: SecretImport) -> ImportView:
-    environment = session.get_one(Environment, row.environment_id)
-    return ImportView(row, environment, _view(session, row.folder_id))
-
-
-def _note_change(runtime: Runtime, session: Session, environment: Environment, folder: Folder) -> None:
+def note_folder_change(runtime: Runtime, session: Session, environment: Environment, folder: Folder) -> None:
+    """Let the syncs that show anything of this folder follow, if the transaction succeeds."""
     change_events.record(
         session, environment.project_id, environment.slug, folder.path, [], now=runtime.clock()
     )

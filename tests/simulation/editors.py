@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from shared.db.vault import Secret
 from shared.errors import InputError
-from shared.usecases import edit_secrets, folders
+from shared.usecases import edit_secrets, folders, imports
 from shared.usecases.edit_secrets import Draft
 from shared.usecases.move_secrets import Spot, move_secrets
 from shared.usecases.read_secrets import Detail, SecretView, get_secret
@@ -162,7 +162,7 @@ class Editor(Person):
 
     def add_import(self) -> None:
         (environment, path), (shown, shown_path) = self.kernel.rng.sample(FOLDERS, 2)
-        folders.create_import(
+        imports.create_import(
             self.runtime,
             self.project_id,
             environment=environment,
@@ -173,8 +173,8 @@ class Editor(Person):
 
     def drop_import(self) -> None:
         environment, path = self.kernel.rng.choice(FOLDERS)
-        found = folders.list_imports(self.runtime, self.project_id, environment=environment, path=path)
+        found = imports.list_imports(self.runtime, self.project_id, environment=environment, path=path)
         if found:
-            folders.delete_import(
+            imports.delete_import(
                 self.runtime, self.project_id, found[0].row.id, environment=environment, path=path
             )

@@ -17,7 +17,8 @@ from shared.errors import NotFound
 from shared.usecases import dispatch as dispatching
 from shared.usecases.dispatch import FolderName, dispatch
 from shared.usecases.edit_secrets import Draft, update_secrets
-from shared.usecases.folders import delete_folder, delete_import, update_import
+from shared.usecases.folders import delete_folder
+from shared.usecases.imports import delete_import, update_import
 from shared.usecases.projects import create_project
 from tests.shared.usecases.world import ACTOR, World
 

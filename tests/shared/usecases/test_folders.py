@@ -1,7 +1,6 @@
-"""Folders, and the imports by which one shows another's secrets."""
+"""Folders: made, renamed and deleted, with what lies below them."""
 
 from contextlib import suppress
-from functools import partial
 
 import pytest
 
@@ -15,11 +14,6 @@ from tests.shared.usecases.world import World, together
 def names(world: World, path: str = "/") -> list[str]:
     found = folders.list_folders(world.runtime, world.project_id, environment="production", path=path)
     return [view.folder.name for view in found]
-
-
-def shown(world: World) -> list[tuple[str, int]]:
-    found = folders.list_imports(world.runtime, world.project_id, environment="production", path="/")
-    return [(view.row.path, view.row.position) for view in found]
 
 
 def test_a_folder_is_made_with_every_folder_above_it(world: World) -> None:
@@ -222,61 +216,6 @@ def test_a_folder_made_below_another_while_that_is_renamed_is_found(world: World
         assert folder.path == f"{above.path if above else ''}/{folder.name}"
 
 
-def test_an_import_can_show_another_folder_instead(world: World) -> None:
-    for name in ("one", "two"):
-        world.folder(name)
-        world.put(path=f"/{name}", WHO=name)
-    import_id = world.show("/one")
-    world.sync()
-    world.work()
-
-    folders.update_import(
-        world.runtime,
-        world.project_id,
-        import_id,
-        environment="production",
-        path="/",
-        imported_path="/two",
-    )
-    world.work()
-
-    assert shown(world) == [("/two", 1)]
-    assert world.held() == {"WHO": "two"}
-
-
-def test_imports_keep_their_order_and_close_up_when_one_is_moved(world: World) -> None:
-    for name in ("one", "two", "three"):
-        world.folder(name)
-    ids = [world.show(f"/{name}") for name in ("one", "two", "three")]
-    assert shown(world) == [("/one", 1), ("/two", 2), ("/three", 3)]
-
-    folders.update_import(
-        world.runtime, world.project_id, ids[0], environment="production", path="/", position=3
-    )
-
-    assert shown(world) == [("/two", 1), ("/three", 2), ("/one", 3)]
-
-
-def test_a_folder_imports_another_once_and_never_itself(world: World) -> None:
-    world.folder("base")
-    world.show("/base")
-
-    with pytest.raises(Conflict):
-        world.show("/base")
-    with pytest.raises(InvalidInput, match="cannot import itself"):
-        world.show("/")
-
-
-def test_an_import_belongs_to_its_folder(world: World) -> None:
-    world.folder("base")
-    import_id = world.show("/base")
-
-    with pytest.raises(NotFound):
-        folders.delete_import(
-            world.runtime, world.project_id, import_id, environment="production", path="/base"
-        )
-
-
 def test_a_new_project_has_an_empty_root_in_each_environment(world: World) -> None:
     view = get_project(world.runtime, world.project_id)
 
@@ -284,16 +223,6 @@ def test_a_new_project_has_an_empty_root_in_each_environment(world: World) -> No
     for row in view.environments:
         found = folders.list_folders(world.runtime, world.project_id, environment=row.slug, path="/")
         assert found == []
-
-
-def test_imports_made_at_once_have_an_order(world: World) -> None:
-    names = [f"f{number}" for number in range(6)]
-    for name in names:
-        world.folder(name)
-
-    together([partial(world.show, f"/{name}") for name in names])
-
-    assert [position for _, position in shown(world)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_rename_that_makes_a_path_below_too_long_is_refused(world: World) -> None:

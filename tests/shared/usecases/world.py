@@ -17,7 +17,8 @@ from shared.sync_options import SyncOptions
 from shared.usecases import dispatch, prune, reconcile, run_job, sweep, syncs
 from shared.usecases.connections import ConnectionDraft, create_connection
 from shared.usecases.edit_secrets import Draft, delete_secrets, update_secrets
-from shared.usecases.folders import create_folder, create_import
+from shared.usecases.folders import create_folder
+from shared.usecases.imports import create_import
 from shared.usecases.projects import create_project
 from shared.usecases.syncs import SyncChanges, SyncDraft
 from tests.fakes.railway import FakeRailway
