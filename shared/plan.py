@@ -208,6 +208,9 @@ def _obstacle(desired: Desired, remote: Remote | None, written: Written | None, 
         return remote.locked
     if remote is not None and written is None and desired.key in scope.spared:
         return Reason.NOT_IMPORTED
+    if remote is None and written is None and not scope.list_is_complete and not desired.value:
+        # It may be there and not shown, and then this would empty it.
+        return Reason.INCOMPLETE_LIST
     return scope.refuses(desired.key)
 
 

@@ -16,7 +16,8 @@ class LedgerEntry(Base):
     """One key of one destination that a sync writes.
 
     It stands here before the key is first written, without a fingerprint: if the outcome of that write is
-    never learnt, the key is still known to be ours.
+    never learnt, the key is still known to be ours. A key that somebody else put there first stands here only
+    once the write is confirmed.
     """
 
     __tablename__ = "ledger"

@@ -99,8 +99,11 @@ def _push(
     wanted = {change.key: change.desired for change in batch if isinstance(change, Create | Update)}
     sync = claim.sync
     with claim.writing() as session:
-        # Should the answer never reach us, these keys are known to be ours all the same.
-        ledger.intend(session, sync.id, sync.destination_key, wanted.values())
+        # Should the answer never reach us, these keys are known to be ours all the same. What somebody else
+        # put there is not, until our write is confirmed: it may be theirs still.
+        theirs = {each.key for each in batch if isinstance(each, Update)} - view.written.keys()
+        ours = [wanted[key] for key in wanted if key not in theirs]
+        ledger.intend(session, sync.id, sync.destination_key, ours)
         if claim.options.redeploy == "after-change":
             session.get_one(Sync, sync.id).redeploy_owed = True
     pushed = destination.push(batch)

@@ -255,6 +255,16 @@ def one_key(value: str, remote: Remote | None, entry: Written | None) -> Plan:
     return World({"KEY_1": wanted("KEY_1", value)}, existing, ledger, Scope()).plan()
 
 
+def test_an_empty_value_is_not_created_where_the_list_may_hide_a_full_one() -> None:
+    desired = [wanted("KEY_0", ""), wanted("KEY_1", "correct-horse"), wanted("KEY_2", "")]
+    ledger = {"KEY_2": written("KEY_2", None)}
+
+    plan = build_plan(desired, {}, ledger, scope=Scope(list_is_complete=False), fingerprint=fingerprint)
+
+    assert [each.key for each in plan.creates] == ["KEY_1", "KEY_2"]
+    assert plan.skipped == (Skip("KEY_0", Reason.INCOMPLETE_LIST, wanted=True),)
+
+
 def test_a_hidden_value_is_unchanged_while_the_stamp_is_ours() -> None:
     plan = one_key("new", held("KEY_1", None, "s1"), written("KEY_1", "new", "s1"))
 

@@ -61,6 +61,27 @@ def test_a_reference_finds_what_its_folder_imports(world: World) -> None:
     assert world.held() == {"HOST": "db2", "URL": "db2:1", "PORT": "2", "DSN": "pg://db2"}
 
 
+@pytest.mark.parametrize(("status", "times"), [(400, 1), (403, 1), (503, MAX_ATTEMPTS)])
+def test_what_was_there_first_does_not_become_ours_by_a_write_that_failed(
+    world: World, status: int, times: int
+) -> None:
+    world.seed(A="theirs", B="theirs")
+    world.put(A="ours", C="ours")
+    sync_id = world.sync(deleteUnmanaged=False)
+    world.railway.fail_next(Fail(status), times=times, where=world.railway.is_write)
+    for _ in range(times):
+        world.later(3600)
+    assert world.state(sync_id).sync_status == Status.FAILED
+
+    world.drop("A")
+    world.later(3600)
+    assert world.held() == {"A": "theirs", "B": "theirs", "C": "ours"}
+
+    world.delete(sync_id, remove_secrets=True)
+    world.work()
+    assert world.held() == {"A": "theirs", "B": "theirs"}
+
+
 def test_every_value_emptied_at_once_stops_the_run_however_few_they_are(world: World) -> None:
     world.put(A="1", B="2")
     world.sync()
