@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from shared.broker import Queue
-from shared.db.jobs import Trigger
+from shared.db.jobs import JobStatus, Trigger
 from shared.db.syncs import Status
 from shared.usecases.dispatch import dispatch
 from shared.usecases.reconcile import Which, reconcile_due, reconcile_now
-from tests.shared.usecases.world import World, together
+from tests.shared.usecases.world import World, message, together
 
 
 def test_a_sync_is_reconciled_every_hour_unless_it_says_otherwise(world: World) -> None:
@@ -89,3 +89,33 @@ def test_some_syncs_can_be_reconciled_on_request(world: World) -> None:
     assert reconcile_now(world.runtime, Which(destination="vercel")) == 0
 
     assert [len(world.jobs(sync_id)) for sync_id in (one, two)] == [2, 2]
+
+
+def test_a_reconcile_repairs_what_somebody_changed_and_names_it(world: World) -> None:
+    world.put(A="1", B="1")
+    sync_id = world.sync()
+    world.work()
+    world.seed(A="changed by hand", EXTRA="1")
+
+    world.clock.advance(seconds=3600)
+    reconcile_due(world.runtime)
+    world.work()
+
+    job = world.jobs(sync_id)[0]
+    assert world.held() == {"A": "1", "B": "1"}
+    assert (job.trigger, job.status, job.details["drift"]) == ("reconcile", JobStatus.SUCCEEDED, ["A"])
+
+
+def test_a_reconcile_that_only_reports_writes_nothing_and_names_the_keys(world: World) -> None:
+    world.put(A="1")
+    world.sync(reconcileMode="report")
+    world.work()
+    world.seed(A="changed by hand")
+    world.railway.forget_calls()
+
+    world.clock.advance(seconds=3600)
+    reconcile_due(world.runtime)
+    world.work()
+
+    assert world.railway.writes == []
+    assert "A: it differs at the destination, and this sync only reports" in message(world)

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from shared.broker import Task
 from shared.db.jobs import Job, JobStatus, Kind
-from shared.db.syncs import Sync
+from shared.db.syncs import Status, Sync
 from shared.runtime import Runtime
 from shared.sync_options import SyncOptions
 from shared.usecases import dispatch, prune, reconcile, run_job, sweep, syncs
@@ -242,3 +242,20 @@ def service_config(service: str | None) -> dict[str, Any]:
 def sync_options(**options: Any) -> SyncOptions:
     """Return the options of a sync, by their names on the wire."""
     return SyncOptions.model_validate({"initialSyncBehavior": "overwrite-destination", **options})
+
+
+def many(number: int, *, start: int = 0, value: str = "1") -> dict[str, str]:
+    """Return so many keys, counted from *start*, with the same value."""
+    return {f"KEY_{index:03}": value for index in range(start, start + number)}
+
+
+def message(world: World) -> str:
+    """Return why the only sync failed."""
+    state = world.state(world.sync_ids()[0])
+    assert state.sync_status == Status.FAILED
+    return state.last_sync_message or ""
+
+
+def is_write(request: Request) -> bool:
+    """Is it a push to Railway?"""
+    return "mutation Write" in str((request.json or {}).get("query", ""))
