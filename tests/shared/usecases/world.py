@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -12,6 +13,7 @@ from sqlalchemy import func, select
 from shared.broker import Task
 from shared.db.jobs import Job, JobStatus, Kind
 from shared.db.syncs import Status, Sync
+from shared.errors import KeytideError
 from shared.runtime import Runtime
 from shared.sync_options import SyncOptions
 from shared.usecases import dispatch, prune, reconcile, run_job, sweep, syncs
@@ -27,6 +29,8 @@ from tests.support import ManualClock, RecordingBroker, Sent
 
 PROVIDER = "railway"
 ACTOR = "somebody"
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -211,6 +215,21 @@ def together(actions: Sequence[Callable[[], object]]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def at_once(count: int, act: Callable[[], T]) -> list[T | KeytideError]:
+    """Let *count* threads do *act* at the same time, and return what came of each."""
+    ready = threading.Barrier(count)
+
+    def run() -> T | KeytideError:
+        ready.wait()
+        try:
+            return act()
+        except KeytideError as error:
+            return error
+
+    with ThreadPoolExecutor(count) as pool:
+        return [each.result() for each in [pool.submit(run) for _ in range(count)]]
 
 
 def carry_out(runtime: Runtime, hint: Sent) -> None:
