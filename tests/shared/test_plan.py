@@ -496,6 +496,33 @@ def test_the_limit_itself_may_be_deleted_and_not_one_key_more() -> None:
         check_safety(mirror(numbered(69), numbered(100)), limit_percent=30)
 
 
+def test_nine_keys_are_few_and_ten_are_not() -> None:
+    check_safety(mirror(numbered(11), numbered(20), ours=numbered(20)), limit_percent=30)
+
+    with pytest.raises(PlanBlocked, match="10 of 20"):
+        check_safety(mirror(numbered(10), numbered(20), ours=numbered(20)), limit_percent=30)
+
+
+def test_two_values_that_are_all_there_is_are_not_emptied_unasked() -> None:
+    names = numbered(2)
+    world = World(
+        {key: wanted(key, "") for key in names},
+        {key: held(key, "full") for key in names},
+        {key: written(key, "full") for key in names},
+        Scope(),
+    )
+
+    with pytest.raises(PlanBlocked, match="Every value"):
+        check_safety(world.plan(), limit_percent=30)
+
+
+def test_what_an_import_left_behind_follows_the_vault_once_we_wrote_it() -> None:
+    spared = Scope(spared=frozenset({"A"}))
+    world = World({"A": wanted("A", "")}, {"A": held("A", "1")}, {"A": written("A", "1")}, spared)
+
+    assert [change.key for change in world.plan().updates] == ["A"]
+
+
 def test_a_new_source_with_many_keys_is_not_blocked() -> None:
     check_safety(mirror(numbered(200), numbered(3)), limit_percent=30)
 

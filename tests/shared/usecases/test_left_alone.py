@@ -1,6 +1,7 @@
 """What a sync leaves alone at its destination, and whose it is."""
 
 from shared.db.syncs import Status, Sync
+from shared.usecases.environments import delete_environment, get_by_slug
 from tests.shared.usecases.world import World, message
 
 
@@ -136,3 +137,17 @@ def test_a_sync_that_moved_on_leaves_its_old_destination_to_others(world: World)
 
     assert world.state(second).sync_status == Status.SUCCEEDED
     assert (world.held(), world.held("svc-worker")) == ({"A": "2"}, {"A": "1"})
+
+
+def test_what_a_sync_wrote_stays_its_own_when_its_environment_is_deleted(world: World) -> None:
+    world.put(environment="staging", A="1")
+    world.sync("first", environment="staging", keySchema="{{environment}}_{{secretKey}}")
+    world.work()
+    staging = get_by_slug(world.runtime, world.project_id, "staging")
+    delete_environment(world.runtime, staging.id)
+
+    world.put(B="1")
+    world.sync("second", keySchema="staging_{{secretKey}}")
+    world.work()
+
+    assert world.held() == {"staging_A": "1", "staging_B": "1"}
