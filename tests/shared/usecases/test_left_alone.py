@@ -1,6 +1,12 @@
 """What a sync leaves alone at its destination, and whose it is."""
 
+from collections.abc import Sequence
+
+import pytest
+
 from shared.db.syncs import Status, Sync
+from shared.plan import Change
+from shared.providers.base import Pushed
 from shared.usecases.environments import delete_environment, get_by_slug
 from tests.shared.usecases.world import World, message
 
@@ -37,6 +43,27 @@ def test_only_its_own_keys_are_deleted_if_that_is_wanted(world: World) -> None:
     world.work()
 
     assert world.held() == {"A": "1", "FOREIGN": "1"}
+
+
+def test_a_key_that_was_refused_is_not_ours_when_somebody_else_makes_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object, batch: Sequence[Change]) -> Pushed:
+        return Pushed(stamps={}, refused={change.key: "it is not a name" for change in batch})
+
+    world.put(A="ours")
+    sync_id = world.sync(deleteUnmanaged=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("shared.providers.railway.RailwayDestination.push", refuse)
+        world.work()
+    assert world.state(sync_id).sync_status == Status.FAILED
+
+    world.seed(A="theirs", B="theirs")
+    world.drop("A")
+    world.put(C="ours")
+    world.work()
+
+    assert world.held() == {"A": "theirs", "B": "theirs", "C": "ours"}
 
 
 def test_a_key_schema_names_what_is_written_and_limits_what_is_touched(world: World) -> None:

@@ -39,6 +39,18 @@ def test_until_an_edit_arrives_an_earlier_version_is_live(world: World) -> None:
     assert live(world) == [("A", "A", 2, True)]
 
 
+def test_a_value_that_came_back_is_live_under_its_newest_version(world: World) -> None:
+    world.put(A="1")
+    world.sync()
+    world.work()
+
+    world.put(A="2")
+    world.put(A="1")
+    world.work()
+
+    assert live(world) == [("A", "A", 3, True)]
+
+
 def test_a_deleted_secret_is_live_until_it_is_removed(world: World) -> None:
     world.put(A="1", B="1")
     world.sync()
