@@ -53,6 +53,28 @@ def test_an_approved_run_that_broke_off_needs_no_second_approval_for_the_rest(wo
     assert world.state(sync_id).sync_status == Status.SUCCEEDED
 
 
+def test_what_an_approved_run_left_undone_is_all_that_its_approval_covers(world: World) -> None:
+    world.put(**many(300))
+    sync_id = world.sync()
+    world.work()
+    world.drop(*many(250))
+    world.work()
+    approved = blocked_plan(world)
+    deletes = itertools.count(1)
+    world.railway.fail_next(
+        Fail(503), where=lambda request: world.railway.is_write(request) and next(deletes) > 2
+    )
+    world.trigger(sync_id, approvePlan=approved)
+    world.work()
+    left = world.held()
+
+    world.drop("KEY_250")
+    world.later(600)
+
+    assert "changed since this plan was approved" in message(world)
+    assert world.held() == left
+
+
 def test_an_approval_that_is_not_needed_any_more_stops_nothing(world: World) -> None:
     world.put(**many(30))
     sync_id = world.sync()
