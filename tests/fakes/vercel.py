@@ -107,7 +107,8 @@ class FakeVercel(FakeService):
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         super().__init__(now)
-        self.tokens: set[str] = set()
+        #: Whose the tokens are that work.
+        self.tokens: dict[str, str] = {}
         #: The integrations that tokens belong to, and with them the variables they make, by token.
         self.installations: dict[str, str] = {}
         self.teams: dict[str, str] = {}
@@ -125,7 +126,7 @@ class FakeVercel(FakeService):
         self.challenges = False
         self.oauth = FakeOAuth(
             self._install,
-            self.tokens.discard,
+            lambda token: self.tokens.pop(token, None),
             page="/integrations/demo/new",
             exchange_path="/v2/oauth/access_token",
             registered="http://127.0.0.1:8200/v1/integrations/vercel/callback",
@@ -139,7 +140,7 @@ class FakeVercel(FakeService):
     def with_demo(cls, now: Callable[[], float] = time.time) -> "FakeVercel":
         """Return an emulator with a team, a project of its own and one of a person's, and a token."""
         fake = cls(now)
-        fake.tokens.add("demo-vercel-token")
+        fake.tokens["demo-vercel-token"] = "usr_1"
         fake.teams["team_1"] = "Demo team"
         custom = {"env_staging": "staging", "env_qa": "qa"}
         fake.projects["prj_1"] = FakeProject("prj_1", "shop", "team_1", custom=custom)
@@ -147,7 +148,7 @@ class FakeVercel(FakeService):
         return fake
 
     def _install(self, token: str) -> None:
-        self.tokens.add(token)
+        self.tokens[token] = "usr_1"
         self.installations[token] = self.oauth.extra["installation_id"]
 
     # --- what the base asks for ------------------------------------------------------------------------
@@ -168,6 +169,18 @@ class FakeVercel(FakeService):
                 found.value, found.updated = value, self._tick()
             else:
                 self.add(owner, key, value, environment, branch=branch[0] if branch else None)
+
+    def remove(self, place: str, key: str) -> None:
+        """Take a variable out of a place; from others that its record reaches, it is not taken."""
+        found = self.record_at(place, key)
+        found.reach -= {place.split("/")[1]}
+        if not found.reach:
+            del self.variables[found.id]
+
+    def record_at(self, place: str, key: str) -> Variable:
+        """Return the record that gives a place its variable."""
+        known = (each for each in self.variables.values() if each.key == key)
+        return next(each for each in known if place in self._places_of(each))
 
     def add(self, owner: str, key: str, value: str, *reach: str, **more: Any) -> Variable:
         """Put a record there as it is. *owner* is a project or a team."""
@@ -305,7 +318,12 @@ class _Call:
     # --- who and what ----------------------------------------------------------------------------------
 
     def user(self) -> tuple[int, Any]:
-        user = {"id": "usr_1", "username": "demo", "email": "demo@example.com", "defaultTeamId": None}
+        user = {
+            "id": self.fake.tokens[_token(self.request)],
+            "username": "demo",
+            "email": "demo@example.com",
+            "defaultTeamId": None,
+        }
         return 200, {"user": user}
 
     def teams(self) -> tuple[int, Any]:

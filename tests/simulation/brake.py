@@ -41,7 +41,7 @@ class Brake:
         is_all = len(lost) > 1 and len(lost) == in_scope
         is_emptied = bool(lost) and not desired
         # Nobody can read these back, and nobody but their author knows them.
-        is_for_good = not run.target.shows_values and bool(unmanaged)
+        is_for_good = not run.target.lists_values and bool(unmanaged)
         return is_much or is_all or is_emptied or is_for_good
 
     def note(self, run: Run, plan_hash: str, wishes: Iterable[Intent], states: Iterable[State]) -> None:

@@ -36,7 +36,7 @@ class Watch:
     _fences: dict[UUID, int] = field(default_factory=dict)
     _writing: dict[str, Run] = field(default_factory=dict)
     _latest: dict[tuple[Target, str], int] = field(default_factory=dict)
-    _wrote: dict[tuple[UUID, Target], set[str]] = field(default_factory=dict)
+    _ours: dict[tuple[UUID, Target], set[str]] = field(default_factory=dict)
     _states: dict[Target, list[tuple[int, State]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -229,9 +229,10 @@ class Watch:
             return
         self._check_order(run, edits, fitting)
         self._check_losses(run, [edit for edit in edits if edit.is_loss], fitting, found)
-        wrote = self._wrote.setdefault((run.sync_id, run.target), set())
-        wrote -= {edit.key for edit in edits if edit.value is None}
-        wrote |= {edit.key for edit in edits if edit.value is not None}
+        ours = self._ours.setdefault((run.sync_id, run.target), set())
+        ours -= {edit.key for edit in edits if edit.value is None}
+        # What was there before becomes ours only when the ledger has learnt that it was written.
+        ours |= {edit.key for edit in edits if edit.before is None}
 
     def _check_order(self, run: Run, edits: list[Edit], fitting: list[Intent]) -> None:
         for edit in edits:
@@ -309,6 +310,7 @@ class Watch:
                 for state in self._seen_during(run)
             ):
                 self.breaks("R16", f"{run} confirmed {key} in the ledger, which the destination never held")
+        self._ours.setdefault((run.sync_id, run.target), set()).update(key for key, _ in now - run.confirmed)
         run.confirmed = now
 
     def _check_success(self, run: Run) -> None:
@@ -323,8 +325,8 @@ class Watch:
 
     def _check_all_removed(self, run: Run) -> None:
         line = self.oracle.line(run.sync_id, run.target)
-        wrote = {key for each in line for key in self._wrote.get((each, run.target), ())}
-        for key in sorted(wrote - self.rights.foreign(run.sync_id, run.target)):
+        ours = {key for each in line for key in self._ours.get((each, run.target), ())}
+        for key in sorted(ours - self.rights.foreign(run.sync_id, run.target)):
             if all(key in state for state in self._seen_during(run)):
                 self.breaks("R16", f"{run} removed its secrets, but {key} was there all the time")
 

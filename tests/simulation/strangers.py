@@ -8,6 +8,7 @@ from tests.fakes.flyio import FakeFlyio
 from tests.fakes.netlify import FakeNetlify
 from tests.fakes.railway import FakeRailway
 from tests.fakes.service import FakeService
+from tests.fakes.vercel import SYSTEM, FakeVercel
 from tests.simulation.editors import KEYS
 from tests.simulation.person import Person
 from tests.simulation.targets import CREDENTIALS, Target
@@ -59,7 +60,10 @@ class Stranger(Person):
     def _put(self, target: Target, key: str) -> None:
         # Some texts would come alive in the vault, and an empty one is no reason to lose a full one.
         text = self.kernel.rng.choices((f"by hand {self.mint()}", "by hand ${ALPHA}", ""), (6, 3, 1))[0]
-        put(self.services[target.service], target, key, text)
+        service = self.services[target.service]
+        put(service, target, key, text)
+        if isinstance(service, FakeVercel) and target.shows_values and self.kernel.rng.random() < 0.3:
+            widen(service, target.place, key)
         self.kernel.note(f"writes {key}={text} at {target}")
         self.watch.remember_states()
 
@@ -97,18 +101,30 @@ class Stranger(Person):
 
     def _tokens_of(self, name: str) -> dict[str, Any]:
         service = self.services[name]
-        assert isinstance(service, FakeRailway | FakeFlyio | FakeNetlify)
+        assert isinstance(service, FakeRailway | FakeFlyio | FakeNetlify | FakeVercel)
         tokens: dict[str, Any] = service.tokens
         return tokens
 
 
 def put(service: FakeService, target: Target, key: str, value: str) -> None:
     """Write a variable as a person does in the service's own pages."""
-    if isinstance(service, FakeNetlify):
-        # A readable one would be in the way of a sync that keeps secrets there, and rightly so.
-        service.put(target.place, {key: value}, is_secret=not target.shows_values)
-    else:
-        service.seed(target.place, {key: value})
+    match service:
+        case FakeNetlify():
+            # A readable one would be in the way of a sync that keeps secrets there, and rightly so.
+            service.put(target.place, {key: value}, is_secret=not target.shows_values)
+        case FakeVercel() if key not in service.places()[target.place] and not target.shows_values:
+            owner, environment = target.place.split("/")
+            service.add(owner, key, value, environment, type="sensitive")
+        case _:
+            service.seed(target.place, {key: value})
+
+
+def widen(service: FakeVercel, place: str, key: str) -> None:
+    """Let a variable's record reach every system environment that has none of that name yet."""
+    owner, _ = place.split("/")
+    held = service.places()
+    record = service.record_at(place, key)
+    record.reach |= {each for each in SYSTEM if key not in held[f"{owner}/{each}"]}
 
 
 def remove(service: FakeService, place: str, key: str) -> None:
@@ -119,6 +135,8 @@ def remove(service: FakeService, place: str, key: str) -> None:
         case FakeFlyio():
             service.apps[place].secrets.pop(key)
             service.apps[place].version += 1
+        case FakeVercel():
+            service.remove(place, key)
         case FakeNetlify():
             account, site, context = place.split("/", 2)
             held = service.variables[account, site][key]

@@ -11,19 +11,22 @@ from tests.fakes.flyio import FakeFlyio
 from tests.fakes.netlify import FakeNetlify
 from tests.fakes.railway import FakeRailway
 from tests.fakes.service import FakeService
+from tests.fakes.vercel import FakeVercel
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A destination: the wire's ``config`` of what the emulator of ``service`` calls ``place``.
 
-    ``shows_values``: can they be read, and so be imported and compared?
+    ``shows_values``: can they be read, and so be imported? ``lists_values``: does the list show them, so that
+    a plan can compare them?
     """
 
     service: str
     place: str
     config: Mapping[str, Any] = field(hash=False)
     shows_values: bool = True
+    lists_values: bool = True
 
     @property
     def can_be_imported(self) -> bool:
@@ -55,12 +58,19 @@ def _railway(environment: str, service: str) -> Target:
 
 
 def _fly(app: str) -> Target:
-    return Target("flyio", app, {"appId": app}, shows_values=False)
+    return Target("flyio", app, {"appId": app}, shows_values=False, lists_values=False)
 
 
 def _netlify(site: str, context: str, *, is_secret: bool) -> Target:
     config = {"accountId": "acc-1", "siteId": site, "context": context, "isSecret": is_secret}
-    return Target("netlify", f"acc-1/{site}/{context}", config, shows_values=not is_secret)
+    shows = not is_secret
+    return Target("netlify", f"acc-1/{site}/{context}", config, shows_values=shows, lists_values=shows)
+
+
+def _vercel(team: str | None, project: str, environment: str, *, sensitive: bool) -> Target:
+    config = {"teamId": team, "app": project, "env": environment, "sensitive": sensitive}
+    place = f"{project}/{environment}"
+    return Target("vercel", place, config, shows_values=not sensitive, lists_values=False)
 
 
 TARGETS = (
@@ -71,6 +81,10 @@ TARGETS = (
     _fly("shop-worker"),
     _netlify("site-shop", "production", is_secret=True),
     _netlify("site-blog", "deploy-preview", is_secret=False),
+    # Two environments of one project: a record may serve both.
+    _vercel("team_1", "prj_1", "production", sensitive=False),
+    _vercel("team_1", "prj_1", "preview", sensitive=False),
+    _vercel(None, "prj_2", "production", sensitive=True),
 )
 
 #: How each service is reached: the connection's method, its field, and a token that works.
@@ -78,6 +92,7 @@ CREDENTIALS = {
     "railway": ("account-token", "apiToken", "demo-account-token"),
     "flyio": ("access-token", "accessToken", "fm2_demo-org"),
     "netlify": ("access-token", "accessToken", "demo-access-token"),
+    "vercel": ("api-token", "apiToken", "demo-vercel-token"),
 }
 
 
@@ -87,6 +102,7 @@ def create_services(now: Callable[[], float]) -> dict[str, FakeService]:
         "railway": FakeRailway.with_demo(now),
         "flyio": FakeFlyio.with_demo(now),
         "netlify": FakeNetlify.with_demo(now),
+        "vercel": FakeVercel.with_demo(now),
     }
     for service in services.values():
         # The adapters' own tests check every request against the official schema; here it only costs time.
