@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Index, String, delete, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from shared.db.base import Base, Identified
+from shared.db.base import Base, Identified, count_of
 
 
 class AuditEntry(Identified, Base):
@@ -63,5 +63,4 @@ def list_entries(session: Session, which: AuditFilter, *, limit: int, offset: in
 
 def delete_before(session: Session, moment: datetime) -> int:
     """Remove the entries from before *moment*, and return how many."""
-    result: Any = session.execute(delete(AuditEntry).where(AuditEntry.created_at < moment))
-    return int(result.rowcount)
+    return count_of(session, delete(AuditEntry).where(AuditEntry.created_at < moment))

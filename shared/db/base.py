@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, Uuid
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import JSON, DateTime, Delete, Dialect, MetaData, Update, Uuid
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 #: How many values one query may ask about: a database takes so many parameters and no more.
@@ -71,3 +71,9 @@ def slices(values: Iterable[T]) -> Iterator[Sequence[T]]:
     listed = list(values)
     for start in range(0, len(listed), SLICE):
         yield listed[start : start + SLICE]
+
+
+def count_of(session: Session, statement: Delete | Update) -> int:
+    """Carry *statement* out, and return how many rows it removed or changed."""
+    result: Any = session.execute(statement)
+    return int(result.rowcount)

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Index, String, delete, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from shared.db.base import Base, Identified
+from shared.db.base import Base, Identified, count_of
 
 
 class ChangeEvent(Identified, Base):
@@ -69,8 +69,7 @@ def claim_open(session: Session, project_id: UUID, *, limit: int) -> Sequence[Ch
 def delete_dispatched_before(session: Session, moment: datetime) -> int:
     """Remove events that were dispatched before *moment*, and return how many."""
     old = select(ChangeEvent.id).where(ChangeEvent.dispatched_at < moment).with_for_update(skip_locked=True)
-    result = session.execute(delete(ChangeEvent).where(ChangeEvent.id.in_(old)))
-    return int(getattr(result, "rowcount", 0))
+    return count_of(session, delete(ChangeEvent).where(ChangeEvent.id.in_(old)))
 
 
 def has_open(session: Session) -> bool:

@@ -29,7 +29,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from shared.backoff import MAX_ATTEMPTS
-from shared.db.base import Base, Identified, one_of
+from shared.db.base import Base, Identified, count_of, one_of
 from shared.db.syncs import Sync
 
 
@@ -332,12 +332,8 @@ def expired(session: Session, now: datetime, *, limit: int) -> Sequence[UUID]:
 
 def expire_leases_of(session: Session, worker: str, now: datetime) -> int:
     """End the leases that *worker* held in an earlier life, and return how many."""
-    result = session.execute(
-        update(Job)
-        .where(Job.status == JobStatus.RUNNING, Job.worker == worker)
-        .values(lease_expires_at=now - timedelta(seconds=1))
-    )
-    return int(getattr(result, "rowcount", 0))
+    held = update(Job).where(Job.status == JobStatus.RUNNING, Job.worker == worker)
+    return count_of(session, held.values(lease_expires_at=now - timedelta(seconds=1)))
 
 
 def has_run(session: Session, sync: Sync, kind: str) -> bool:
@@ -392,8 +388,7 @@ def delete_finished_before(session: Session, moment: datetime) -> int:
         )
         .with_for_update(skip_locked=True)
     )
-    result = session.execute(delete(Job).where(Job.id.in_(old)))
-    return int(getattr(result, "rowcount", 0))
+    return count_of(session, delete(Job).where(Job.id.in_(old)))
 
 
 def delete_beyond(session: Session, keep: int) -> int:
@@ -407,5 +402,4 @@ def delete_beyond(session: Session, keep: int) -> int:
     )
     excess = select(ranked.c.id).where(ranked.c.place > keep)
     old = select(Job.id).where(Job.id.in_(excess)).with_for_update(skip_locked=True)
-    result = session.execute(delete(Job).where(Job.id.in_(old)))
-    return int(getattr(result, "rowcount", 0))
+    return count_of(session, delete(Job).where(Job.id.in_(old)))

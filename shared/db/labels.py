@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, String, UniqueConstraint, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from shared.db.base import Base, Identified
+from shared.db.base import Base, Identified, slices
 
 
 class Tag(Identified, Base):
@@ -51,15 +51,12 @@ class Labels:
 
 NO_LABELS = Labels()
 
-#: Ids in one query. Databases take so many parameters only.
-_AT_ONCE = 5_000
-
 
 def labels_of(session: Session, secret_ids: Sequence[UUID]) -> Mapping[UUID, Labels]:
     """Return what each of these secrets carries, as far as it carries anything."""
     found: dict[UUID, Labels] = {}
-    for start in range(0, len(secret_ids), _AT_ONCE):
-        found |= _labels_of(session, secret_ids[start : start + _AT_ONCE])
+    for part in slices(secret_ids):
+        found |= _labels_of(session, part)
     return found
 
 

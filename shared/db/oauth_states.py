@@ -1,13 +1,12 @@
 """OAuth states: what has to be known again when a provider sends a browser back to us. Each serves once."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, LargeBinary, String, delete
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from shared.db.base import Base, Identified
+from shared.db.base import Base, Identified, count_of
 
 
 class OAuthState(Identified, Base):
@@ -44,5 +43,4 @@ def take(session: Session, *, app: str, digest: str, browser_digest: str, now: d
 
 def delete_expired(session: Session, now: datetime) -> int:
     """Remove the states that nobody came back with in time, and return how many."""
-    result: Any = session.execute(delete(OAuthState).where(OAuthState.expires_at <= now))
-    return int(result.rowcount)
+    return count_of(session, delete(OAuthState).where(OAuthState.expires_at <= now))

@@ -100,19 +100,12 @@ def destination_key(provider: str, identity: str) -> str:
 # --- queries -------------------------------------------------------------------------------------------
 
 
-def list_syncs(
-    session: Session,
-    project_id: UUID,
-    *,
-    destination: str | None = None,
-    limit: int | None = None,
-    offset: int = 0,
-) -> Sequence[Sync]:
+def list_syncs(session: Session, project_id: UUID, *, destination: str | None = None) -> Sequence[Sync]:
     """Return the syncs of a project, by name."""
     query = select(Sync).where(Sync.project_id == project_id)
     if destination is not None:
         query = query.where(Sync.destination == destination)
-    return session.scalars(query.order_by(Sync.name).limit(limit).offset(offset)).all()
+    return session.scalars(query.order_by(Sync.name)).all()
 
 
 #: A sync with what it uses and reads. Environment and folder are None once they were deleted.
@@ -120,9 +113,13 @@ Joined = tuple[Sync, Connection, Environment | None, Folder | None]
 
 
 def list_joined(
-    session: Session, project_id: UUID, *, destination: str | None = None, limit: int | None = None,
+    session: Session,
+    project_id: UUID,
+    *,
+    destination: str | None = None,
+    limit: int | None = None,
     offset: int = 0,
-) -> Sequence[Joined]:  # fmt: skip
+) -> Sequence[Joined]:
     """Return a project's syncs by name, each with its connection and its source, in one query."""
     query = (
         select(Sync, Connection, Environment, Folder)

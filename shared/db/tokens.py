@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Select, String, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from shared.db.access_grants import AccessGrant
-from shared.db.base import Base, Identified
+from shared.db.base import Base, Identified, count_of
 
 
 class ApiToken(Identified, Base):
@@ -45,9 +45,7 @@ def lock_by_hash(session: Session, digest: str) -> ApiToken | None:
     return session.scalar(select(ApiToken).where(ApiToken.hash == digest).with_for_update())
 
 
-def list_tokens(
-    session: Session, project_id: UUID | None, *, limit: int, offset: int
-) -> Sequence[ApiToken]:  # fmt: skip
+def list_tokens(session: Session, project_id: UUID | None, *, limit: int, offset: int) -> Sequence[ApiToken]:
     """Return the tokens that were made one by one, newest first; with *project_id* those valid there."""
     query = _granted(ApiToken.prefix.is_(None), project_id).where(ApiToken.identity_id.is_(None))
     return session.scalars(query.limit(limit).offset(offset)).all()
@@ -73,7 +71,5 @@ def any_exists(session: Session) -> bool:
 
 def delete_expired_logins(session: Session, now: datetime) -> int:
     """Remove the tokens of logins that have expired, and return how many. Others stay for people to see."""
-    result: Any = session.execute(
-        delete(ApiToken).where(ApiToken.identity_id.is_not(None), ApiToken.expires_at <= now)
-    )
-    return int(result.rowcount)
+    ended = delete(ApiToken).where(ApiToken.identity_id.is_not(None), ApiToken.expires_at <= now)
+    return count_of(session, ended)
