@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 from api.dependencies import RuntimeOf
 from api.keyway.dependencies import GitHubOf, VisitorOf
 from api.keyway.wire import Envelope, EnvironmentName, MetaOf, RepositoryName, WireModel, new_router
+from shared.db.vault import ROOT
 from shared.usecases import read_secrets
 from shared.usecases.keyway import access, secrets
 from shared.usecases.keyway.access import Permission
@@ -119,7 +120,7 @@ def view(
     member.environment(query.environment)
     member.require(Permission.READ, query.environment)
     found = read_secrets.get_secret(
-        runtime, member.project.id, query.environment, secrets.ROOT, query.key, detail=Detail()
+        runtime, member.project.id, query.environment, ROOT, query.key, detail=Detail()
     )
     value = found.value.get_secret_value() if found.value else ""
     return Envelope(data=Shown(key=found.key, value=value, environment=query.environment), meta=meta)

@@ -22,8 +22,7 @@ from api.keyway.wire import (
     cut,
     new_router,
 )
-from shared.db import vault
-from shared.db.vault import Environment
+from shared.db.vault import ROOT, Environment
 from shared.errors import Conflict
 from shared.runtime import Runtime
 from shared.usecases import edit_secrets, environments, projects
@@ -214,9 +213,7 @@ def list_secrets(
 ) -> PageEnvelope[SecretOut]:
     """List the secrets of every environment, newest first, without their values."""
     member.require(Permission.READ)
-    with runtime.database.snapshot() as session:
-        rows = vault.list_root_secrets(session, member.project.id)
-    part, page_meta = cut(rows, page, meta)
+    part, page_meta = cut(secrets.list_secrets(runtime, member), page, meta)
     listed = [
         SecretOut(
             id=row.id,
@@ -303,7 +300,7 @@ def _save(runtime: Runtime, member: Member, body: NewSecret) -> SavedSecret:
             runtime,
             member.project.id,
             body.environment,
-            secrets.ROOT,
+            ROOT,
             [draft],
             actor=member.visitor.name,
         )
@@ -318,7 +315,7 @@ def _update(runtime: Runtime, member: Member, environment: str, draft: Draft) ->
         runtime,
         member.project.id,
         environment,
-        secrets.ROOT,
+        ROOT,
         [draft],
         actor=member.visitor.name,
     )

@@ -5,11 +5,13 @@ written on one line, if possible so that they and proper readers of .env files f
 comes back just as they would have read it is the one they were given.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from pydantic import SecretStr
 
+from shared.db import vault
+from shared.db.vault import ROOT, Secret
 from shared.errors import InvalidInput, NotFound
 from shared.providers.dotenv import EnvText, quoted
 from shared.runtime import Runtime
@@ -17,8 +19,6 @@ from shared.usecases import read_secrets
 from shared.usecases.edit_secrets import Draft, Replaced, replace_secrets
 from shared.usecases.keyway.access import Member
 from shared.usecases.read_secrets import Detail, SecretView
-
-ROOT = "/"
 
 ONLY_DELETES = (
     "This push holds no secrets, so it would delete all {count} of '{environment}'. Nothing was changed. If "
@@ -60,6 +60,12 @@ def push(
         Draft(key, view.value) for key, view in present.items() if key.startswith("#") and key not in secrets
     ]
     return replace_secrets(runtime, member.project.id, environment, ROOT, drafts, actor=member.visitor.name)
+
+
+def list_secrets(runtime: Runtime, member: Member) -> Sequence[tuple[Secret, str, str | None]]:
+    """Return the secrets of all environments, newest first: each with its environment and author."""
+    with runtime.database.snapshot() as session:
+        return vault.list_root_secrets(session, member.project.id)
 
 
 def find_secret(runtime: Runtime, member: Member, secret_id: UUID, *, values: bool = False) -> SecretView:
