@@ -11,6 +11,7 @@ from shared.db.jobs import Kind
 from shared.db.syncs import Status
 from shared.usecases import import_secrets
 from shared.usecases.edit_secrets import Draft
+from shared.usecases.environments import delete_environment, get_by_slug
 from shared.usecases.read_secrets import Detail, get_secret, list_secrets
 from tests.fakes.service import Fail
 from tests.shared.usecases.world import World, place
@@ -41,6 +42,20 @@ def test_an_import_brings_what_is_missing_and_decides_what_differs(
     assert vault(world) == {"BOTH": both, "OWN": "1", "NEW": "1"}
     assert world.state(sync_id).import_status == Status.SUCCEEDED
     assert world.railway.writes == []
+
+
+def test_what_another_sync_wrote_there_is_not_imported(world: World) -> None:
+    world.put(environment="staging", A="1")
+    world.sync("first", environment="staging", keySchema="{{environment}}_{{secretKey}}")
+    world.work()
+    # Without its environment, the first one's schema is in nobody's way.
+    delete_environment(world.runtime, get_by_slug(world.runtime, world.project_id, "staging").id)
+    world.seed(staging_NEW="1")
+
+    world.sync("second", keySchema="staging_{{secretKey}}", initialSyncBehavior=DESTINATION)
+    world.work()
+
+    assert vault(world) == {"NEW": "1"}
 
 
 def test_an_empty_value_never_replaces_one_that_is_there(world: World) -> None:
