@@ -296,3 +296,17 @@ def test_a_job_that_failed_before_waits_when_many_such_run(world: World) -> None
 
     assert claim(runtime, first) is not None
     assert claim(runtime, second) is None
+
+
+def test_a_job_that_waited_holds_the_place_where_its_sync_writes_now(world: World) -> None:
+    world.put(A="1")
+    sync_id = world.sync(auto=False)
+    world.trigger(sync_id)
+    world.lose_hints()
+    world.change(sync_id, destination_config=world.config("svc-worker"))
+
+    world.later(1)
+
+    [job] = world.jobs(sync_id)
+    assert (job.status, job.destination_key) == (JobStatus.SUCCEEDED, world.state(sync_id).destination_key)
+    assert world.held("svc-worker") == {"A": "1"}

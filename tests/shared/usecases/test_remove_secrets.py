@@ -205,3 +205,19 @@ def test_a_removal_that_broke_off_is_completed(world: World, monkeypatch: pytest
 
     assert world.held() == {}
     assert not world.exists(sync_id)
+
+
+def test_what_a_sync_gave_up_to_another_one_is_not_removed_with_it(world: World) -> None:
+    world.put(A="1")
+    first = world.sync("first", keySchema="X_{{secretKey}}")
+    world.work()
+    world.change(first, sync_options=world.options(keySchema="Y_{{secretKey}}"))
+    world.work()
+    world.sync("second", keySchema="X_{{secretKey}}")
+    world.work()
+
+    world.delete(first, remove_secrets=True)
+    world.work()
+
+    assert world.held() == {"X_A": "1"}
+    assert not world.exists(first)
