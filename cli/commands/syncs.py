@@ -20,6 +20,38 @@ app = typer.Typer(help="Keep destinations equal to a vault, and see what became 
 Name = Annotated[str, typer.Argument(metavar="SYNC", help="The sync's name or id.")]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Wait until it is finished.")]
 
+# What a new sync is.
+ProviderName = Annotated[
+    str, typer.Argument(metavar="PROVIDER", help="For example railway; docs/providers lists them.")
+]
+NewName = Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Lower case, digits, hyphens.")]
+To = Annotated[
+    list[str],
+    typer.Option("--to", metavar="FIELD=VALUE", help="Where to, as docs/providers names the fields."),
+]
+Environment = Annotated[str, typer.Option("--env", "-e", metavar="NAME", help="From where.")]
+Folder = Annotated[str, typer.Option("--path", metavar="FOLDER", help="The folder in it.")]
+Connection = Annotated[
+    str | None, typer.Option("--connection", "-c", metavar="NAME", help="The connection's name or id.")
+]
+First = Annotated[
+    Literal["overwrite", "import-vault-wins", "import-provider-wins"],
+    typer.Option(
+        "--first",
+        metavar="HOW",
+        help="What the first run does with what is there: overwrite, import-vault-wins or "
+        "import-provider-wins.",
+    ),
+]
+Keep = Annotated[bool, typer.Option("--keep", help="Never delete a key at the destination.")]
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", metavar="NAME=VALUE", help="Another option of the sync, as docs/concepts.md names it."
+    ),
+]
+Auto = Annotated[bool, typer.Option("--auto/--manual", help="Follow each change by itself.")]
+
 _SYNCS = "/api/v1/secret-syncs"
 
 # --- looking -------------------------------------------------------------------------------------------
@@ -161,38 +193,16 @@ def watch(context: typer.Context, name: Name, vault: VaultName = None, as_json: 
 @app.command("create")
 def create(
     context: typer.Context,
-    provider: Annotated[
-        str, typer.Argument(metavar="PROVIDER", help="For example railway; docs/providers lists them.")
-    ],
-    name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Lower case, digits, hyphens.")],
-    to: Annotated[
-        list[str],
-        typer.Option("--to", metavar="FIELD=VALUE", help="Where to, as docs/providers names the fields."),
-    ],
-    environment: Annotated[
-        str, typer.Option("--env", "-e", metavar="NAME", help="From where.")
-    ] = "production",
-    path: Annotated[str, typer.Option("--path", metavar="FOLDER", help="The folder in it.")] = "/",
-    connection: Annotated[
-        str | None, typer.Option("--connection", "-c", metavar="NAME", help="The connection's name or id.")
-    ] = None,
-    first: Annotated[
-        Literal["overwrite", "import-vault-wins", "import-provider-wins"],
-        typer.Option(
-            "--first",
-            metavar="HOW",
-            help="What the first run does with what is there: overwrite, import-vault-wins or "
-            "import-provider-wins.",
-        ),
-    ] = "overwrite",
-    keep: Annotated[bool, typer.Option("--keep", help="Never delete a key at the destination.")] = False,
-    options: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--option", metavar="NAME=VALUE", help="Another option of the sync, as docs/concepts.md names it."
-        ),
-    ] = None,
-    auto: Annotated[bool, typer.Option("--auto/--manual", help="Follow each change by itself.")] = True,
+    provider: ProviderName,
+    name: NewName,
+    to: To,
+    environment: Environment = "production",
+    path: Folder = "/",
+    connection: Connection = None,
+    first: First = "overwrite",
+    keep: Keep = False,
+    options: Options = None,
+    auto: Auto = True,
     vault: VaultName = None,
     as_json: AsJson = False,
 ) -> None:
