@@ -48,8 +48,9 @@ class Remote:
 class Written:
     """What the ledger says about one key.
 
-    ``fingerprint`` is None while a write is under way or its outcome was never learnt: the key is ours,
-    its content is unknown.
+    ``fingerprint`` is None while a write is under way or its outcome was never learnt: the key is ours, its
+    content is unknown. Where somebody else had put it there first, ``stamp`` is then its ``mark_of`` before
+    our write, and as long as it fits the key is not ours.
     """
 
     key: str
@@ -185,6 +186,7 @@ def build_plan(
 ) -> Plan:
     """Compare, and return what has to be done so that *existing* holds *desired*."""
     wanted = {entry.key: entry for entry in desired}
+    ledger = known_ours(ledger, existing, fingerprint)
     draft = _Draft(fingerprint)
     for key in sorted(wanted):
         obstacle = _obstacle(wanted[key], existing.get(key), ledger.get(key), scope)
@@ -196,6 +198,30 @@ def build_plan(
     lost = ledger.keys() - wanted.keys() - existing.keys()
     gone = tuple(sorted(lost)) if scope.list_is_complete else ()
     return draft.finish(gone=gone)
+
+
+def known_ours(
+    ledger: Mapping[str, Written], existing: Mapping[str, Remote], fingerprint: Fingerprint
+) -> dict[str, Written]:
+    """Return what of *ledger* is ours: no key that still is what it was before we first tried to write it."""
+    return {
+        key: written
+        for key, written in ledger.items()
+        if key not in existing
+        or written.fingerprint is not None
+        or written.stamp != mark_of(existing[key], fingerprint)
+    }
+
+
+def mark_of(remote: Remote, fingerprint: Fingerprint) -> str:
+    """Return a mark of what *remote* holds. With another one somebody, or we, wrote since."""
+    state = hashlib.sha256(_state(remote, fingerprint).encode()).hexdigest()
+    return f"before our write: {state}"
+
+
+def _state(remote: Remote, fingerprint: Fingerprint) -> str:
+    value = "" if remote.value is None else fingerprint(remote.value)
+    return f"{value}@{remote.stamp or ''}"
 
 
 def _obstacle(desired: Desired, remote: Remote | None, written: Written | None, scope: Scope) -> str | None:
@@ -273,7 +299,7 @@ class _Draft:
             if target == self._blank:
                 self._blanked.append(desired.key)
                 self._note_loss(remote, written)
-            self._record("update", desired.key, target, self._state(remote))
+            self._record("update", desired.key, target, _state(remote, self._fingerprint))
 
     def drop(self, remote: Remote, written: Written | None, kept: str | None) -> None:
         """Note what becomes of a key that only the destination has."""
@@ -282,7 +308,7 @@ class _Draft:
             return
         self._deletes.append(Delete(remote.key, remote))
         self._note_loss(remote, written)
-        self._record("delete", remote.key, self._state(remote))
+        self._record("delete", remote.key, _state(remote, self._fingerprint))
 
     def _note_loss(self, remote: Remote, written: Written | None) -> None:
         if written is not None:
@@ -324,10 +350,6 @@ class _Draft:
     def _note_drift(self, key: str, written: Written | None) -> None:
         if written is not None and written.fingerprint is not None:
             self._drift.append(key)
-
-    def _state(self, remote: Remote) -> str:
-        value = "" if remote.value is None else self._fingerprint(remote.value)
-        return f"{value}@{remote.stamp or ''}"
 
     def _record(self, *parts: str) -> None:
         # Lengths keep ("a", "bc") and ("ab", "c") apart.

@@ -16,8 +16,8 @@ class LedgerEntry(Base):
     """One key of one destination that a sync writes.
 
     It stands here before the key is first written, without a fingerprint: if the outcome of that write is
-    never learnt, the key is still known to be ours. A key that somebody else put there first stands here only
-    once the write is confirmed.
+    never learnt, the key is still known to be ours. Where somebody else had put the key there first, the
+    stamp is then a mark of what it held before: as long as it does, it is not ours.
     """
 
     __tablename__ = "ledger"
@@ -75,14 +75,26 @@ def keys_of_others(session: Session, sync_id: UUID, destination_key: str) -> Seq
     return [(owner, key) for owner, key in found]
 
 
-def intend(session: Session, sync_id: UUID, destination_key: str, desired: Iterable[Desired]) -> None:
-    """Note, before they are written, that these keys are ours and what they hold is not known for now."""
+def intend(
+    session: Session,
+    sync_id: UUID,
+    destination_key: str,
+    desired: Iterable[Desired],
+    *,
+    before: Mapping[str, str],
+) -> None:
+    """Note, before they are written, that these keys are ours and what they hold is not known for now.
+
+    *before* are the marks of those that are somebody else's until they are written.
+    """
     wanted = list(desired)
     rows = session.scalars(select(LedgerEntry).where(_of(sync_id, destination_key)))
     known = {row.key: row for row in rows}
     for entry in wanted:
         if entry.key in known:
-            known[entry.key].fingerprint = known[entry.key].confirmed_at = None
+            row = known[entry.key]
+            row.fingerprint = row.confirmed_at = None
+            row.stamp = before.get(entry.key, row.stamp)
     session.add_all(
         LedgerEntry(
             sync_id=sync_id,
@@ -90,6 +102,7 @@ def intend(session: Session, sync_id: UUID, destination_key: str, desired: Itera
             key=entry.key,
             source_key=entry.source_key,
             secret_version=entry.version,
+            stamp=before.get(entry.key),
         )
         for entry in wanted
         if entry.key not in known

@@ -1,7 +1,8 @@
 """Removing from a destination what a sync wrote there, and nothing else."""
 
 from shared.db import ledger
-from shared.plan import Delete
+from shared.db.vault import Project
+from shared.plan import Delete, known_ours
 from shared.usecases.claim import Claim
 from shared.usecases.outcome import Outcome
 from shared.usecases.reach import open_destination
@@ -16,12 +17,14 @@ def remove_secrets(claim: Claim, outcome: Outcome) -> None:
     with claim.runtime.database.snapshot() as session:
         written = ledger.read(session, sync.id, sync.destination_key)
         foreign = foreign_keys(session, sync)
+        data_key = claim.runtime.data_key(session.get_one(Project, sync.project_id).data_key)
     pulled = destination.pull()
     remotes = pulled.remotes
     if pulled.incomplete:
         # What is not shown may still be there.
         outcome.missing |= dict.fromkeys(written.keys() - remotes.keys() - foreign, pulled.incomplete)
-    ours = [remotes[key] for key in sorted(written) if key in remotes and key not in foreign]
+    keys = known_ours(written, remotes, data_key.fingerprint).keys() - foreign
+    ours = [remotes[key] for key in sorted(keys) if key in remotes]
     for remote in ours:
         if remote.locked:
             outcome.missing[remote.key] = remote.locked

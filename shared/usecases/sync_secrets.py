@@ -12,7 +12,7 @@ from shared.db import ledger
 from shared.db.jobs import Trigger
 from shared.db.syncs import Sync
 from shared.errors import PlanBlocked, PlanOutdated
-from shared.plan import Change, Create, Desired, Plan, Update, Written, check_safety
+from shared.plan import Change, Create, Desired, Plan, Update, Written, check_safety, known_ours, mark_of
 from shared.providers.base import Destination
 from shared.usecases.claim import Claim
 from shared.usecases.import_secrets import import_on_first_run
@@ -99,11 +99,9 @@ def _push(
     wanted = {change.key: change.desired for change in batch if isinstance(change, Create | Update)}
     sync = claim.sync
     with claim.writing() as session:
-        # Should the answer never reach us, these keys are known to be ours all the same. What somebody else
-        # put there is not, until our write is confirmed: it may be theirs still.
-        theirs = {each.key for each in batch if isinstance(each, Update)} - view.written.keys()
-        ours = [wanted[key] for key in wanted if key not in theirs]
-        ledger.intend(session, sync.id, sync.destination_key, ours)
+        # Should the answer never reach us, these keys are known to be ours all the same.
+        before = _marks_of_theirs(view, batch)
+        ledger.intend(session, sync.id, sync.destination_key, wanted.values(), before=before)
         if claim.options.redeploy == "after-change":
             session.get_one(Sync, sync.id).redeploy_owed = True
     pushed = destination.push(batch)
@@ -123,6 +121,13 @@ def _push(
         gone += [key for key in pushed.refused if key not in view.written]
         ledger.forget(session, sync.id, sync.destination_key, gone)
     outcome.pushed(batch, pushed.refused)
+
+
+def _marks_of_theirs(view: View, batch: Sequence[Change]) -> dict[str, str]:
+    """Return marks of what *batch* overwrites that is not ours: while they fit, it is somebody else's."""
+    remotes = {change.key: change.remote for change in batch if isinstance(change, Update)}
+    ours = known_ours(view.written, remotes, view.data_key.fingerprint)
+    return {key: mark_of(remotes[key], view.data_key.fingerprint) for key in remotes.keys() - ours.keys()}
 
 
 def _catch_up(claim: Claim, view: View, plan: Plan) -> None:

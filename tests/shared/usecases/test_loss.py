@@ -14,7 +14,7 @@ from shared.usecases.dispatch import dispatch
 from shared.usecases.edit_secrets import Draft, update_secrets
 from shared.usecases.reconcile import Which, reconcile_now
 from shared.usecases.syncs import SyncDraft, create_sync
-from tests.fakes.service import Fail
+from tests.fakes.service import Drop, Fail
 from tests.fakes.vercel import FakeVercel
 from tests.shared.usecases.world import ACTOR, World, sync_options
 
@@ -80,6 +80,19 @@ def test_what_was_there_first_does_not_become_ours_by_a_write_that_failed(
     world.delete(sync_id, remove_secrets=True)
     world.work()
     assert world.held() == {"A": "theirs", "B": "theirs"}
+
+
+def test_what_was_there_first_becomes_ours_by_a_write_whose_answer_was_lost(world: World) -> None:
+    world.seed(A="theirs", B="theirs")
+    world.put(A="ours")
+    sync_id = world.sync(deleteUnmanaged=False)
+    world.railway.fail_next(Drop(applied=True), where=world.railway.is_write)
+    world.work()
+
+    world.delete(sync_id, remove_secrets=True)
+    world.later(1)
+
+    assert world.held() == {"B": "theirs"}
 
 
 def test_every_value_emptied_at_once_stops_the_run_however_few_they_are(world: World) -> None:
