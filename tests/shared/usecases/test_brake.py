@@ -3,6 +3,8 @@
 import itertools
 
 from shared.db.syncs import Status
+from shared.usecases.claim import claim
+from shared.usecases.dispatch import dispatch
 from shared.usecases.preview import preview_sync
 from tests.fakes.service import Fail
 from tests.shared.usecases.world import PROVIDER, World, many, message
@@ -73,6 +75,25 @@ def test_what_an_approved_run_left_undone_is_all_that_its_approval_covers(world:
 
     assert "changed since this plan was approved" in message(world)
     assert world.held() == left
+
+
+def test_an_approval_outlives_the_worker_that_took_it_up(world: World) -> None:
+    world.put(**many(30))
+    sync_id = world.sync()
+    world.work()
+    world.drop(*many(10))
+    world.work()
+    world.trigger(sync_id, approvePlan=blocked_plan(world))
+    assert claim(world.runtime, world.broker.sent.pop().ids[0]) is not None
+
+    # An edit that comes to nothing queues the next job, which inherits what the dead worker left undone.
+    world.put(KEY_029="other")
+    world.put(**many(1, start=29))
+    dispatch(world.runtime)
+    world.later(world.runtime.settings.lease_seconds + 1)
+
+    assert world.held() == many(20, start=10)
+    assert world.state(sync_id).sync_status == Status.SUCCEEDED
 
 
 def test_an_approval_that_is_not_needed_any_more_stops_nothing(world: World) -> None:

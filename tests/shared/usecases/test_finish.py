@@ -7,8 +7,9 @@ import pytest
 from shared.db.connections import Connection
 from shared.db.jobs import JobStatus
 from shared.db.syncs import Status
-from shared.errors import CredentialsRejected, RateLimited
+from shared.errors import CredentialsRejected, RateLimited, Unavailable
 from shared.usecases.claim import Claim, claim
+from shared.usecases.dispatch import dispatch
 from shared.usecases.finish import Ending, finish
 from shared.usecases.outcome import Outcome
 from shared.usecases.sync_status import MAX_MESSAGE
@@ -113,6 +114,20 @@ def test_a_run_of_the_sync_as_it_was_does_not_speak_for_the_sync_as_it_is(
     now = world.state(running.sync.id)
     assert (now.sync_status, now.last_sync_message) == (told.sync_status, told.last_sync_message)
     assert (now.last_sync_job_id, now.last_synced_at) == (told.last_sync_job_id, None)
+
+
+def test_a_retry_is_waited_for_although_an_edit_queued_a_newer_job(world: World, running: Claim) -> None:
+    world.put(A="1")
+    dispatch(world.runtime)
+    wait = timedelta(seconds=60)
+
+    finish(running, Outcome(), Ending.again("no answer", wait, Unavailable("no answer")))
+    world.broker.sent.clear()
+    world.later(50)
+    early = dict(world.held())
+    world.later(11)
+
+    assert (early, world.held()) == ({}, {"A": "1"})
 
 
 def test_a_run_that_ends_after_a_pause_leaves_nothing_that_looks_under_way(
