@@ -70,7 +70,8 @@ class Imports:
         shown = [wish.desired[key] for wish in window if wish.desired and key in wish.desired]
         if not shown:
             self.breaks(IMPORT, f"{run} succeeded without {key}")
-        # An empty value never replaces one that is there.
-        wins = run.import_behavior == "import-prioritize-destination" and all(values)
+        # An empty value never replaces one that is there, and an edit meanwhile is newer.
+        is_edited = len({(wish.desired or {}).get(key) for wish in window}) > 1
+        wins = run.import_behavior == "import-prioritize-destination" and all(values) and not is_edited
         if wins and not values & set(shown):
             self.breaks(IMPORT, f"{run} succeeded, and the vault has {shown} for {key} instead of {values}")
