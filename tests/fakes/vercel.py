@@ -116,7 +116,7 @@ class FakeVercel(FakeService):
         self.variables: dict[str, Variable] = {}
         self.deploys: list[Mapping[str, Any]] = []
         self.page_size: int | None = None
-        #: Production variables that the token may not see.
+        #: How many production variables the token may not see: the newest ones, as far as there are any.
         self.hidden_production = 0
         #: Does a list of one variable come as the bare variable?
         self.bare_single = False
@@ -388,7 +388,8 @@ class _Call:
     def list_variables(self, name: str) -> tuple[int, Any]:
         project = self._project(name)
         mine = [each for each in self.fake.variables.values() if each.project == project.id]
-        shown = [_shown(each, reads=False) for each in mine]
+        hidden = [each.id for each in mine if "production" in each.reach][::-1][: self.fake.hidden_production]
+        shown = [_shown(each, reads=False) for each in mine if each.id not in hidden]
         if self.fake.bare_single and len(shown) == 1:
             return 200, shown[0]
         if self.fake.hidden_production:
