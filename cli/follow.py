@@ -36,6 +36,13 @@ def follow(
             wait = min(wait * 1.3, _LAST_LOOK)
 
 
+def wait_for_edits(client: Client, screen: Screen, sync: Sync) -> None:
+    """Return once every edit made before this call is carried by a job of each sync that shows it."""
+    with screen.working(f"{sync['name']}: waiting for the last edit to be passed on"):
+        while client.get(f"{sync_path(sync)}/jobs", limit=1)["hasOpenChanges"]:
+            time.sleep(_FIRST_LOOK)
+
+
 def tell(screen: Screen, sync: Sync, job: Job) -> None:
     """Say how a job ended. Raises ``KeytideError`` with what to do unless it succeeded."""
     if job["status"] == "succeeded":

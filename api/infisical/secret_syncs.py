@@ -35,6 +35,7 @@ from shared.providers import PROVIDERS
 from shared.runtime import Runtime
 from shared.usecases import syncs
 from shared.usecases.connections import provider_named
+from shared.usecases.dispatch import has_open_changes
 from shared.usecases.preview import preview_sync
 from shared.usecases.syncs import SyncView
 from shared.usecases.tokens import Caller, Scope
@@ -209,11 +210,13 @@ def list_sync_jobs(
     caller: CallerOf,
 ) -> Jobs:
     """List the jobs of a sync, newest first."""
-    _own(runtime, caller, Scope.READ, destination, sync_id)
+    view = _own(runtime, caller, Scope.READ, destination, sync_id)
+    # Looked at before the jobs: where nothing is open, theirs are among them.
+    is_open = has_open_changes(runtime, view.sync.project_id)
     found = syncs.list_jobs(
         runtime, destination, sync_id, query.filter(), limit=query.limit, offset=query.offset
     )
-    return Jobs(jobs=[job_out(job) for job in found])
+    return Jobs(jobs=[job_out(job) for job in found], has_open_changes=is_open)
 
 
 @router.get("/v1/secret-syncs/{destination}/{sync_id}/jobs/{job_id}", summary="Get a job")

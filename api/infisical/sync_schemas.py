@@ -322,6 +322,10 @@ class JobOut(WireModel):
 
 class Jobs(WireModel):
     jobs: list[JobOut]
+    has_open_changes: bool = Field(
+        description="Has the project edits that are not passed on to its syncs yet?",
+        examples=[False],
+    )
 
 
 class OneJob(WireModel):

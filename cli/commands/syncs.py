@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from cli.client import Client, part
-from cli.follow import Sync, counted, follow, sync_path, tell
+from cli.follow import Sync, counted, follow, sync_path, tell, wait_for_edits
 from cli.providers import connection_for_sync
 from cli.render import Changes, ChangesPending, Screen, ago, state
 from cli.session import AsJson, VaultName, Yes, begin
@@ -184,6 +184,11 @@ def logs(
 def watch(context: typer.Context, name: Name, vault: VaultName = None, as_json: AsJson = False) -> None:
     """Wait until a sync is settled, showing how it is meanwhile."""
     with _opened(context, name, vault, as_json=as_json) as (client, screen, sync):
+        if sync["isPaused"]:
+            raise InvalidInput(
+                f"{name} is paused and writes nothing. Resume it first: 'keytide syncs resume {name}'."
+            )
+        wait_for_edits(client, screen, sync)
         tell(screen, sync, follow(client, screen, sync, _job(client, sync, None)["id"]))
 
 

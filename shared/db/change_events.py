@@ -72,8 +72,9 @@ def delete_dispatched_before(session: Session, moment: datetime) -> int:
     return count_of(session, delete(ChangeEvent).where(ChangeEvent.id.in_(old)))
 
 
-def has_open(session: Session) -> bool:
-    """Is any event still to be dispatched?"""
-    return (
-        session.scalar(select(ChangeEvent.id).where(ChangeEvent.dispatched_at.is_(None)).limit(1)) is not None
-    )
+def has_open(session: Session, project_id: UUID | None = None) -> bool:
+    """Is any event, of that project if one is named, still to be dispatched?"""
+    found = select(ChangeEvent.id).where(ChangeEvent.dispatched_at.is_(None)).limit(1)
+    if project_id is not None:
+        found = found.where(ChangeEvent.project_id == project_id)
+    return session.scalar(found) is not None

@@ -36,6 +36,12 @@ def dispatch(runtime: Runtime) -> int:
     return sum(_dispatch_of(runtime, project_id) for project_id in project_ids)
 
 
+def has_open_changes(runtime: Runtime, project_id: UUID) -> bool:
+    """Does the project have edits whose jobs are not queued yet?"""
+    with runtime.database.snapshot() as session:
+        return change_events.has_open(session, project_id)
+
+
 def _dispatch_of(runtime: Runtime, project_id: UUID) -> int:
     try:
         return _dispatch_project(runtime, project_id)

@@ -7,6 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from cli.client import Client, NoAnswer
+from cli.follow import wait_for_edits
+from cli.render import Screen
 from cli.server import Server
 from shared.errors import Conflict, Forbidden, InvalidInput, KeytideError, NotFound, Unauthenticated
 
@@ -102,6 +104,16 @@ def test_whoever_has_no_token_is_told_so() -> None:
         pytest.raises(Unauthenticated, match=r"There is no token for http://127\.0\.0\.1:1 here\."),
     ):
         Client(server, http).get("/path")
+
+
+def test_an_edit_that_is_not_passed_on_yet_is_waited_for() -> None:
+    answers = iter([{"hasOpenChanges": True}, {"hasOpenChanges": True}, {"hasOpenChanges": False}])
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=next(answers)))
+    sync = {"id": "1", "destination": "dotenv", "name": "local"}
+    with httpx.Client(base_url=SERVER.url, transport=transport) as http:
+        wait_for_edits(Client(SERVER, http), Screen(), sync)
+
+    assert next(answers, None) is None
 
 
 def test_names_with_signs_of_an_address_arrive_as_they_are() -> None:

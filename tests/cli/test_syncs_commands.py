@@ -49,12 +49,12 @@ def test_a_provider_without_projects_is_led_to_syncs_create(person: Person) -> N
 def test_a_paused_sync_waits_until_it_is_resumed(syncing: Person) -> None:
     syncing.done("syncs", "pause", "local")
     syncing.put("staging", TOKEN="two")
-    refused = syncing.keytide("syncs", "trigger", "local")
+    refused = [syncing.keytide("syncs", verb, "local") for verb in ("trigger", "watch")]
 
     syncing.done("syncs", "resume", "local")
 
-    assert refused.status == 1
-    assert "paused" in refused.err
+    assert [done.status for done in refused] == [1, 1]
+    assert all("paused" in done.err for done in refused)
     eventually(lambda: file(syncing).read_text() == "TOKEN=two\n")
 
 

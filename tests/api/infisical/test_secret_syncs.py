@@ -7,6 +7,7 @@ from shared.broker import Queue, Task
 from shared.db.jobs import Job, Kind, Trigger
 from shared.providers import PROVIDERS
 from shared.runtime import Runtime
+from shared.usecases.dispatch import dispatch
 from tests.api.client import UNKNOWN_ID, ApiClient
 from tests.fakes.railway import FakeRailway
 from tests.support import ManualClock, RecordingBroker
@@ -110,6 +111,19 @@ def test_a_created_sync_is_pending_and_its_first_run_queued(
     assert (job["kind"], job["trigger"], job["status"]) == ("sync", "create", "queued")
     assert broker.sent[-1].task == Task.RUN_JOB
     assert broker.sent[-1].ids == (UUID(job["id"]),)
+
+
+def test_an_edit_that_no_job_carries_yet_is_told_beside_the_jobs(
+    api: ApiClient, new_sync: Body, place: Body, runtime: Runtime
+) -> None:
+    sync = create(api, new_sync)
+    api.post("/api/v4/secrets/TOKEN", {**place, "secretValue": "one"})
+
+    before = api.get(f"{RAILWAY}/{sync['id']}/jobs").json()["hasOpenChanges"]
+    dispatch(runtime)
+    after = api.get(f"{RAILWAY}/{sync['id']}/jobs").json()["hasOpenChanges"]
+
+    assert (before, after) == (True, False)
 
 
 @pytest.mark.parametrize(

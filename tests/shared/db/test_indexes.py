@@ -72,6 +72,7 @@ QUERIES: dict[str, Query] = {
     "projects with open events": lambda s, c, r: change_events.projects_with_open(s),
     "open events": lambda s, c, r: change_events.claim_open(s, c.project_id, limit=100),
     "is any event open": lambda s, c, r: change_events.has_open(s),
+    "is any event of a project open": lambda s, c, r: change_events.has_open(s, c.project_id),
     "who shows a folder": lambda s, c, r: vault.folders_showing(s, c.project_id, [("production", c.folder)]),
     "who follows a folder": lambda s, c, r: syncs.auto_syncs_of(s, c.project_id, [("production", c.folder)]),
     "jobs that are due": lambda s, c, r: jobs.due(s, r.clock(), per_connection=4, limit=200),
