@@ -9,11 +9,16 @@ from shared.settings import Settings
 def read_settings() -> Settings:
     """Return the settings of this process. Raises ``InvalidInput`` naming what is wrong, not its value."""
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         wrong = error.errors(include_input=False, include_url=False)
         named = (f"KEYTIDE_{str(item['loc'][0]).upper()}: {item['msg']}." for item in wrong)
         raise InvalidInput(" ".join(named)) from None
+    broker = settings.broker_url.get_secret_value()
+    if broker and not broker.startswith(("redis://", "rediss://")):
+        # Left to itself, Celery would look for a broker of another kind, again and again.
+        raise InvalidInput("KEYTIDE_BROKER_URL has to read like redis://:password@host:6379/0.")
+    return settings
 
 
 def read_settings_with_broker() -> Settings:

@@ -15,6 +15,7 @@ from typing import IO
 import structlog
 
 from shared.errors import Conflict
+from shared.settings import make_data_dir
 
 log = structlog.get_logger()
 
@@ -157,7 +158,7 @@ def restart_delay(failures: int) -> float:
 @contextmanager
 def exclusive(data_dir: Path) -> Iterator[None]:
     """Hold *data_dir* for this process alone. Raises ``Conflict`` if another one holds it."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_data_dir(data_dir)
     with (data_dir / "up.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,11 +1,26 @@
 """Every setting, from the environment (prefix ``KEYTIDE_``); ``deploy/env.example`` lists them for people."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import InvalidInput
+
+
+def make_data_dir(path: Path) -> None:
+    """Make sure that the data directory is there, closed to others where it is new. Raises ``InvalidInput``."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"The data directory {path} cannot be made: {error.strerror}. Set KEYTIDE_DATA_DIR to another."
+        ) from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InvalidInput(f"The data directory {path} cannot be written to. Set KEYTIDE_DATA_DIR to another.")
 
 
 @dataclass(frozen=True, slots=True)

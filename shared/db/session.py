@@ -10,13 +10,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import ArgumentError, IntegrityError
 from sqlalchemy.orm import Session
 
-from shared.errors import Conflict
+from shared.errors import Conflict, InvalidInput
 
 #: Seconds a writer waits for SQLite's one write lock.
 _BUSY_SECONDS = 30
+
+#: The drivers that we ship.
+_DRIVERS = frozenset({"postgresql+psycopg", "sqlite"})
 
 #: What the databases call a violated unique or foreign key.
 _RACES = frozenset(
@@ -82,12 +85,23 @@ def _is_race(error: IntegrityError) -> bool:
 def _create_engine(url: str, pool_size: int) -> Engine:
     # Parameters are never part of an error's text: they are ciphertexts and hashes at best.
     common: dict[str, Any] = {"hide_parameters": True, "pool_size": pool_size, "max_overflow": 8}
-    if make_url(url).get_backend_name() != "sqlite":
+    if _driver(url) == "postgresql+psycopg":
         return create_engine(url, pool_pre_ping=True, **common)
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS}, **common)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _driver(url: str) -> str:
+    """Return the driver that *url* names. Raises ``InvalidInput``, without the URL, if it is none of ours."""
+    try:
+        driver = make_url(url).drivername
+    except (ArgumentError, ValueError):
+        driver = ""
+    if driver not in _DRIVERS:
+        raise InvalidInput("KEYTIDE_DATABASE_URL has to read like postgresql://user:password@host/keytide.")
+    return driver
 
 
 def _reading_engine(engine: Engine) -> Engine:

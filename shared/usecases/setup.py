@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.exc import OperationalError
 
 from shared.crypto import (
     CryptoError,
@@ -17,14 +18,18 @@ from shared.crypto import (
 )
 from shared.db import migrations, vault
 from shared.db.session import Database
+from shared.errors import KeytideError
 from shared.runtime import Runtime
-from shared.settings import Settings
+from shared.settings import Settings, make_data_dir
 from shared.usecases.tokens import create_first_token
 
 
 def prepare(settings: Settings) -> None:
-    """Leave everything ready to serve. Harmless when it already is, and when several do it at once."""
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Leave everything ready to serve. Harmless when it already is, and when several do it at once.
+
+    Raises a ``KeytideError`` if the data directory or the database cannot be used.
+    """
+    make_data_dir(settings.data_dir)
     with _alone(settings.data_dir / "setup.lock"):
         migrate(settings)
         _ensure_master_key(settings)
@@ -37,12 +42,22 @@ def migrate(settings: Settings) -> None:
     try:
         config = Config()
         config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        _require_answer(database)
         # One transaction on one connection, so that two that migrate at once wait for each other.
         with database.engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:
         database.close()
+
+
+def _require_answer(database: Database) -> None:
+    try:
+        database.engine.connect().close()
+    except OperationalError as error:
+        # Which host, port, database or user it was: the driver's words name no password.
+        reason = str(error.orig).partition("\n")[0]
+        raise KeytideError(f"The database cannot be used: {reason}. Look at KEYTIDE_DATABASE_URL.") from None
 
 
 def _ensure_master_key(settings: Settings) -> None:

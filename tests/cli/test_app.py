@@ -50,6 +50,41 @@ def test_a_wrong_setting_is_named_without_its_value(
     assert "pasted-by-mistake" not in said
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("DATABASE_URL", "postgresql://me:pass-word@127.0.0.1:1/shop", "Connection refused"),
+        ("DATABASE_URL", "postgresql://me:pass-word@127.0.0.1:x/shop", "has to read like postgresql://"),
+        ("DATABASE_URL", "mysql://me:pass-word@127.0.0.1/shop", "has to read like postgresql://"),
+        ("DATABASE_URL", "pass-word", "has to read like postgresql://"),
+        ("BROKER_URL", "amqp://me:pass-word@127.0.0.1/", "has to read like redis://"),
+        ("DATA_DIR", "/proc/keytide", "cannot be made"),
+    ],
+)
+@pytest.mark.parametrize("command", ["migrate", "up"])
+def test_what_cannot_be_used_is_named_in_a_sentence_without_its_password(
+    command: str,
+    name: str,
+    value: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("KEYTIDE_PORT", "0")
+    monkeypatch.setenv("KEYTIDE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv(f"KEYTIDE_{name}", value)
+
+    status = keytide(monkeypatch, command)
+
+    said = capsys.readouterr().err
+    assert status == 1
+    assert said.startswith("keytide: ")
+    assert told in said
+    assert said.count("\n") == 1
+    assert "pass-word" not in said
+
+
 def test_the_help_lists_the_commands(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
