@@ -148,7 +148,8 @@ def _status(error: Exception) -> int:
 def _issues(errors: Iterable[Mapping[str, Any]]) -> Iterable[Issue]:
     for error in errors:
         # The first step says where the field was sent (body, query); the wires count from there.
-        yield Issue(code=error["type"], path=tuple(error["loc"][1:]), message=error["msg"])
+        message = error["msg"].removeprefix("Value error, ")
+        yield Issue(code=error["type"], path=tuple(error["loc"][1:]), message=message)
 
 
 def _headers(error: KeytideError) -> Mapping[str, str]:

@@ -156,4 +156,5 @@ def _explained(error: Exception) -> str:
         return ""
     context = getattr(error, "ctx", None)
     help_ = f" '{context.command_path} --help' shows what there is." if context else ""
-    return f"{error.format_message()}{help_}"
+    message = " ".join(error.format_message().replace("Value error, ", "").split())
+    return f"{message.removesuffix('.')}.{help_}"

@@ -137,9 +137,8 @@ def _refusal(answer: httpx.Response) -> KeytideError:
             kind, text = Unauthenticated, f"{text} {LOG_IN}"
         case 403:
             text += " Use a token that may do this."
-        case 429:
-            text += f" Wait {answer.headers.get('retry-after', 'some')} seconds."
-        case status if status >= 500:
+        # What a provider has to answer for (502, 503) says so itself, and no log tells more.
+        case 500:
             text += f" The server's log tells more under {answer.headers.get('x-request-id', 'this time')}."
     return kind(text)
 
@@ -156,7 +155,8 @@ def _explanation(answer: httpx.Response) -> str:
 
 def _field(issue: Mapping[str, Any]) -> str:
     name = issue.get("field") or ".".join(str(step) for step in issue.get("path", ()))
-    return f"{name}: {issue.get('message')}." if name else f"{issue.get('message')}."
+    message = f"{str(issue.get('message')).removesuffix('.')}."
+    return f"{name}: {message}" if name else message
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

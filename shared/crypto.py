@@ -34,7 +34,7 @@ class CryptoError(KeytideError):
 
 
 class MasterKeyMissing(KeytideError):
-    """No master key: set KEYTIDE_MASTER_KEY to 32 random bytes in base64, or let 'keytide migrate' make one."""
+    """No master key: set KEYTIDE_MASTER_KEY to 32 random bytes in base64, or run 'keytide migrate'."""
 
 
 class DataKey:

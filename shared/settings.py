@@ -12,15 +12,15 @@ from shared.errors import InvalidInput
 
 
 def make_data_dir(path: Path) -> None:
-    """Make sure that the data directory is there, closed to others where it is new. Raises ``InvalidInput``."""
+    """Make sure that the data directory is there, closed to others if it is new. Raises ``InvalidInput``."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(
-            f"The data directory {path} cannot be made: {error.strerror}. Set KEYTIDE_DATA_DIR to another."
+            f"The data directory {path} cannot be made: {error.strerror}. Set KEYTIDE_DATA_DIR."
         ) from None
     if not os.access(path, os.W_OK | os.X_OK):
-        raise InvalidInput(f"The data directory {path} cannot be written to. Set KEYTIDE_DATA_DIR to another.")
+        raise InvalidInput(f"The data directory {path} cannot be written to. Set KEYTIDE_DATA_DIR.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,13 @@ def test_a_wrong_query_is_listed_by_field(api: ApiClient, limit: str) -> None:
     assert issue["path"] == ["limit"]
 
 
+def test_a_rule_of_ours_is_told_in_its_own_words(api: ApiClient) -> None:
+    answer = api.post("/api/v1/secret-syncs/railway", {"name": "Not_A_Slug"})
+
+    told = {issue["message"] for issue in answer.json()["message"]}
+    assert "Use lower-case letters, digits and single hyphens between them." in told
+
+
 def test_what_was_sent_is_not_repeated_in_issues(api: ApiClient, project_id: UUID) -> None:
     body: dict[str, Any] = {
         "projectId": str(project_id),

@@ -71,6 +71,8 @@ def test_what_cannot_be_used_is_named_in_a_sentence_without_its_password(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # The logs of this process belong to all tests.
+    monkeypatch.setattr("shared.log.configure", lambda settings: None)
     monkeypatch.setenv("KEYTIDE_PORT", "0")
     monkeypatch.setenv("KEYTIDE_DATA_DIR", str(tmp_path))
     monkeypatch.setenv(f"KEYTIDE_{name}", value)
@@ -83,6 +85,35 @@ def test_what_cannot_be_used_is_named_in_a_sentence_without_its_password(
     assert told in said
     assert said.count("\n") == 1
     assert "pass-word" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("syncs", "create", "dotenv", "--first", "foo"), "'foo' is not one of 'overwrite', 'import-vault-"),
+        (
+            ("syncs", "jobs", "shop", "--limit", "0"),
+            "greater than or equal to 1. 'keytide syncs jobs --help'",
+        ),
+        (
+            ("tokens", "create", "ci"),
+            "Missing option '--scope' / '-s'. Choose from: read, write, sync, admin. '",
+        ),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_told_of_in_one_line(
+    arguments: tuple[str, ...],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status = keytide(monkeypatch, *arguments)
+
+    said = capsys.readouterr().err
+    assert status == 1
+    assert told in said
+    assert "Value error" not in said
+    assert said.count("\n") == 1
 
 
 def test_the_help_lists_the_commands(

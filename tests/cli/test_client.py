@@ -58,16 +58,30 @@ def test_fields_of_the_wrong_form_are_named() -> None:
     assert error.message == "destinationConfig.path: Field required."
 
 
+def test_a_sentence_about_a_field_ends_once() -> None:
+    error = infisical(422, [{"path": ["name"], "message": "Use lower-case letters."}])
+
+    assert error.message == "name: Use lower-case letters."
+
+
 @pytest.mark.parametrize("error", [infisical(401, "No."), infisical(403, "No.", "TokenError")])
 def test_whoever_is_not_known_is_told_how_to_log_in(error: KeytideError) -> None:
     assert isinstance(error, Unauthenticated)
     assert "'keytide login'" in error.message
 
 
-def test_whoever_asks_too_often_is_told_how_long_to_wait() -> None:
-    error = refused(429, {"detail": "Too many requests."}, **{"retry-after": "7"})
+def test_whoever_asks_too_often_is_told_once_how_long_to_wait() -> None:
+    said = "Too many requests, please try again in 7 s."
+    error = refused(429, {"detail": said}, **{"retry-after": "7"})
 
-    assert error.message == "Too many requests. Wait 7 seconds."
+    assert error.message == said
+
+
+@pytest.mark.parametrize("status", [502, 503])
+def test_a_fault_of_a_provider_is_not_looked_for_in_our_log(status: int) -> None:
+    error = infisical(status, "Railway did not answer.")
+
+    assert error.message == "Railway did not answer."
 
 
 def test_a_fault_of_the_server_names_what_its_log_knows_it_by() -> None:
