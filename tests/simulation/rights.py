@@ -33,7 +33,7 @@ class Rights:
         """Has a sync that wants *wish* to delete *key*? Where it spares strangers, only what it remembers."""
         if not self.may_delete(sync_id, wish, key):
             return False
-        if key in remembered(sync_id, wish.target):
+        if key in surely_ours(sync_id, wish.target):
             return True
         is_spared = not wish.deletes_unmanaged or wish.target.spares_hidden
         return not is_spared and key not in not_imported(sync_id)
@@ -41,7 +41,7 @@ class Rights:
     def leaves(self, sync_id: UUID, wish: Intent, key: str) -> bool:
         """Does *key* stay as it is because an import could not take it over, and its source says no more?"""
         spared = not_imported(sync_id)
-        if key not in spared or key in remembered(sync_id, wish.target):
+        if key not in spared or key in surely_ours(sync_id, wish.target):
             return False
         value = (wish.desired or {}).get(key)
         overwrites = wish.behavior == "overwrite-destination"
@@ -116,6 +116,16 @@ def remembered(sync_id: UUID, target: Target) -> frozenset[str]:
     """Return the keys that the ledger says the sync wrote at *target*."""
     query = "SELECT key FROM ledger WHERE sync_id = ? AND destination_key = ?"
     return frozenset(row["key"] for row in rows(query, sync_id.hex, target.key))
+
+
+def surely_ours(sync_id: UUID, target: Target) -> frozenset[str]:
+    """Return those of them that are not somebody else's for as long as nobody knows whether we wrote them."""
+    query = "SELECT key, fingerprint, stamp FROM ledger WHERE sync_id = ? AND destination_key = ?"
+    return frozenset(
+        row["key"]
+        for row in rows(query, sync_id.hex, target.key)
+        if row["fingerprint"] or not (row["stamp"] or "").startswith("before our write")
+    )
 
 
 def not_imported(sync_id: UUID) -> dict[str, str | None]:

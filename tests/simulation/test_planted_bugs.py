@@ -153,4 +153,4 @@ def test_an_approval_of_another_plan_that_counts_is_found(monkeypatch: pytest.Mo
     monkeypatch.setattr(sync_secrets, "_let_pass", let_anything_approved_pass)
 
     # Somebody has to approve one plan and meet another that loses more: that is rare.
-    assert is_found("R14", first=295, enough=5 * ENOUGH)
+    assert is_found("R14", first=105, enough=5 * ENOUGH)
