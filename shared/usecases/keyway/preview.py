@@ -168,4 +168,6 @@ def _unstored(runtime: Runtime, target: Target, order: Order) -> Sync:
         destination_config=dict(target.config),
         destination_key=target.key,
         sync_options=draft.sync_options.stored(),
+        # What a column's default would say once the row is stored.
+        spared_keys={},
     )
