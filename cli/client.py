@@ -139,7 +139,8 @@ def _refusal(answer: httpx.Response) -> KeytideError:
             text += " Use a token that may do this."
         # What a provider has to answer for (502, 503) says so itself, and no log tells more.
         case 500:
-            text += f" The server's log tells more under {answer.headers.get('x-request-id', 'this time')}."
+            named = answer.headers.get("x-request-id", "this time")
+            text = f"{text.removesuffix('.')}. The server's log tells more under {named}."
     return kind(text)
 
 

@@ -33,8 +33,9 @@ class LocalFile:
             content = statement.text.strip().removeprefix("\ufeff")
             if statement.key is None and content and not content.startswith("#"):
                 raise InvalidInput(
-                    f"{self.path}, line {line}: neither KEY=value nor a comment, perhaps a quote that is "
-                    "never closed. Nothing was pushed."
+                    f"{self.path}, line {line}: neither KEY=value nor a comment. Perhaps a quote is never "
+                    "closed, or the key holds something else than letters, digits and _, or begins with a "
+                    "digit. Nothing was pushed."
                 )
             line += statement.text.count("\n")
 

@@ -97,8 +97,12 @@ def list_projects(client: Client, screen: Screen, provider: str) -> list[Project
         found = client.get(f"/v1/integrations/providers/{part(provider)}/all-projects")["data"]
     if not found["connections"]:
         raise NotConnected(f"{provider} is not connected. Connect it with 'keytide connect {provider}'.")
-    for failed in found["failed"]:
-        screen.warn(f"A connection to {provider} does not answer: {failed['error']}")
+    failures = [f"A connection to {provider} does not answer: {each['error']}" for each in found["failed"]]
+    if failures and not found["projects"]:
+        # What is there is not known: nobody may take it for nothing.
+        raise KeytideError(" ".join(failures))
+    for failure in failures:
+        screen.warn(failure)
     return list(found["projects"])
 
 

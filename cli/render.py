@@ -112,7 +112,7 @@ class Screen:
             self._out.print(_table(columns, rows))
         else:
             for row in rows:
-                typer.echo("\t".join(_plain(str(cell)) for cell in row))
+                typer.echo("\t".join(_in_one_line(str(cell)) for cell in row))
 
     def fields(self, fields: Mapping[str, Cell | None], *, data: Any) -> None:
         """Show the fields of one thing below each other; those without a value are left out."""
@@ -246,6 +246,11 @@ def _grid(fields: Mapping[str, Cell]) -> Table:
 
 def _cell(value: Cell) -> Text:
     return value if isinstance(value, Text) else Text(_plain(value))
+
+
+def _in_one_line(text: str) -> str:
+    """Return *text* so that neither its line breaks nor its tabs look like those between the fields."""
+    return _plain(text.replace("\r\n", "\n").replace("\n", "\\n").replace("\t", "\\t"))
 
 
 def _plain(text: str) -> str:

@@ -40,6 +40,12 @@ def begin(context: typer.Context, *, as_json: bool) -> Iterator[tuple[Client, Sc
         yield client, Screen(as_json=as_json)
 
 
+def is_from_environment(context: typer.Context, name: str) -> bool:
+    """Did nobody say the parameter *name*, but an environment variable?"""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "ENVIRONMENT"
+
+
 def invocation(context: typer.Context) -> Invocation:
     """Return how this command line began."""
     return cast(Invocation, context.find_root().obj)

@@ -7,7 +7,7 @@ import typer
 from cli.client import Client
 from cli.commands.syncs import find_sync
 from cli.providers import checked_provider, find_connection
-from cli.session import AsJson, VaultName, begin
+from cli.session import AsJson, VaultName, begin, is_from_environment
 from cli.vault import find_vault
 from shared.errors import InvalidInput
 
@@ -35,6 +35,8 @@ def reconcile(
 
     Without --all, the syncs of one vault.
     """
+    if everything and is_from_environment(context, "vault"):
+        vault = None
     if everything and (vault or sync):
         raise InvalidInput("Say --all, or which vault or sync; not both.")
     if connection and not provider:

@@ -282,10 +282,13 @@ def _opened(
 
 
 def _difference(wanted: Mapping[str, str], present: Mapping[str, str], *, prune: bool) -> Changes:
+    updates = sorted(key for key in wanted.keys() & present.keys() if wanted[key] != present[key])
+    emptied = [key for key in updates if not wanted[key]]
     return Changes(
         creates=sorted(wanted.keys() - present.keys()),
-        updates=sorted(key for key in wanted.keys() & present.keys() if wanted[key] != present[key]),
+        updates=updates,
         deletes=sorted(present.keys() - wanted.keys()) if prune else [],
+        notes=[f"Empty afterwards: {', '.join(emptied)}."] if emptied else [],
     )
 
 
@@ -306,11 +309,17 @@ def _value_from(file: Path | None, screen: Screen, key: str) -> str:
         if screen.has_person:
             return str(typer.prompt(f"Value of {key}", hide_input=True, err=True))
         # The last line break is the shell's, not the value's.
-        return sys.stdin.buffer.read().decode().removesuffix("\n")
+        value = sys.stdin.buffer.read().decode().removesuffix("\n")
     except UnicodeDecodeError:
         raise InvalidInput("The value is not UTF-8 text.") from None
     except OSError as error:
         raise InvalidInput(f"{file} cannot be read: {error.strerror}.") from None
+    if not value:
+        # The command before the pipe failed, or its variable is not set: no reason to empty production.
+        raise InvalidInput(
+            f"Standard input was empty, so nothing was changed. For an empty {key}, say --file /dev/null."
+        )
+    return value
 
 
 def _slices(entries: Sequence[dict[str, str]]) -> Iterator[Sequence[dict[str, str]]]:

@@ -79,6 +79,9 @@ def list_syncs(context: typer.Context, vault: VaultName = None, as_json: AsJson 
             data=found,
             empty="There is no sync yet. 'keytide sync --auto' makes one, 'keytide syncs create' too.",
         )
+        for each in found:
+            if each["syncStatus"] != "succeeded" and each["lastSyncMessage"]:
+                screen.hint(f"{each['name']}: {each['lastSyncMessage']}")
 
 
 @app.command("show")
@@ -170,6 +173,7 @@ def logs(
             {
                 "Job": f"{found['id']} ({found['kind']}, because of {found['trigger']})",
                 "State": state(found["status"]),
+                "What": counted(found) if found["status"] == "succeeded" else None,
                 "Message": found["message"],
                 "Failed attempts": str(found["attempt"] or ""),
                 "Started": ago(found["startedAt"]),
@@ -419,7 +423,7 @@ def _state(sync: Sync) -> str | None:
 
 def _brief(fields: Mapping[str, Any]) -> str:
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
-    return ", ".join(f"{name}={text}" for name, text in texts.items())
+    return ", ".join(f"{name}={text}" for name, text in texts.items() if text)
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, Any]:

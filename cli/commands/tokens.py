@@ -9,7 +9,7 @@ import typer
 
 from cli.client import Client, part
 from cli.render import ago
-from cli.session import AsJson, VaultName, Yes, begin
+from cli.session import AsJson, VaultName, Yes, begin, is_from_environment
 from cli.vault import find_vault
 from shared.clock import utc_now
 from shared.errors import InvalidInput, NotFound
@@ -72,6 +72,8 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a token for one vault, and print it: this once, and nothing else."""
+    if everywhere and is_from_environment(context, "vault"):
+        vault = None
     if everywhere and vault:
         raise InvalidInput("Say --all or --vault, not both.")
     with begin(context, as_json=as_json) as (client, screen):

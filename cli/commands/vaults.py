@@ -1,15 +1,21 @@
 """``keytide init`` and ``keytide vaults``."""
 
+from contextlib import suppress
+
 import typer
 
 from cli.session import AsJson, VaultName, begin
-from cli.vault import repository_here, vault_of
+from cli.vault import find_vault, repository_here, vault_of
+from shared.errors import Conflict, NotFound
 
 
 def init(context: typer.Context, vault: VaultName = None, as_json: AsJson = False) -> None:
     """Create the vault of this repository."""
     with begin(context, as_json=as_json) as (client, screen):
         slug = vault or repository_here()
+        with suppress(NotFound):
+            find_vault(client, slug)
+            raise Conflict(f"There is a vault {slug} already.")
         project = client.post("/api/v1/projects", projectName=slug[:64], slug=slug)["project"]
         created = vault_of(project)
         screen.done(

@@ -162,7 +162,11 @@ def add_environment(
 
 def _check_slug(slug: str) -> None:
     if not _PROJECT_SLUG.fullmatch(slug):
-        raise InvalidInput("A slug consists of letters, digits, '.', '_' and '-'.", field=("slug",))
+        raise InvalidInput(
+            "A slug consists of letters, digits, '.', '_' and '-', that of a repository of two such names "
+            "with one '/' between them.",
+            field=("slug",),
+        )
 
 
 def _require_repository(caller: Caller, slug: str) -> None:

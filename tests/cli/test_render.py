@@ -41,6 +41,12 @@ def test_in_a_pipe_a_table_is_lines_and_a_hint_is_nothing(capsys: pytest.Capture
     assert capsys.readouterr() == ("A\tok\nB\tfailed\n", "")
 
 
+def test_in_a_pipe_a_row_is_one_line_whatever_its_cells_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen().table(("Key", "Value"), [("A", "one\nB\ttwo"), ("C", "three\r\nfour")], data=None, empty="")
+
+    assert capsys.readouterr().out == "A\tone\\nB\\ttwo\nC\tthree\\nfour\n"
+
+
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal of forty columns, with colours."""

@@ -1,5 +1,6 @@
 """``keytide secrets`` as processes, without a terminal."""
 
+import os
 import stat
 import sys
 
@@ -108,6 +109,35 @@ def test_set_takes_the_value_from_standard_input_or_from_a_file_to_the_byte(pers
 
     assert created.startswith("Created TOKEN")
     assert values(person) == {"TOKEN": "one two", "PEM": AWKWARD["PEM"]}
+
+
+@pytest.mark.parametrize("nothing", ["", "\n"])
+def test_an_empty_standard_input_empties_no_secret(person: Person, nothing: str) -> None:
+    person.put("development", TOKEN="one")
+
+    done = person.keytide("secrets", "set", "TOKEN", stdin=nothing)
+
+    assert done.status == 1
+    assert "--file /dev/null" in done.err
+    assert values(person) == {"TOKEN": "one"}
+
+
+def test_an_empty_value_can_be_set_by_a_file(person: Person) -> None:
+    person.put("development", TOKEN="one")
+
+    person.done("secrets", "set", "TOKEN", "--file", os.devnull)
+
+    assert values(person) == {"TOKEN": ""}
+
+
+def test_what_would_be_empty_afterwards_is_said_before(person: Person) -> None:
+    person.put("development", TOKEN="one", URL="two")
+    (person.directory / ".env").write_text("TOKEN=\nURL=three\n")
+
+    asked = person.keytide("secrets", "push")
+
+    assert asked.err.startswith("Note: Empty afterwards: TOKEN.\n")
+    assert values(person) == {"TOKEN": "one", "URL": "two"}
 
 
 @pytest.mark.parametrize("words", [["KEY=s3cret"], ["KEY", "s3cret"], ["KEY", "s3cret", "two"]])

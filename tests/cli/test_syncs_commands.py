@@ -99,6 +99,7 @@ def test_jobs_and_logs_tell_what_was_done_to_which_key(syncing: Person) -> None:
     told = syncing.done("syncs", "logs", "local", job["id"])
 
     assert (job["trigger"], job["status"]) == ("create", "succeeded")
+    assert "What      1 created" in told
     assert "Created   TOKEN" in told
 
 
@@ -109,6 +110,13 @@ def test_a_reconcile_repairs_what_somebody_changed(syncing: Person) -> None:
 
     assert said == "Looking for drift at 1 destination.\n"
     eventually(lambda: file(syncing).read_text() == "TOKEN=one\n")
+
+
+def test_a_reconcile_of_all_vaults_minds_no_vault_of_the_environment(syncing: Person) -> None:
+    done = syncing.keytide("reconcile", "--all", KEYTIDE_VAULT=syncing.vault)
+
+    assert done.status == 0
+    assert done.out.startswith("Looking for drift at ")
 
 
 def test_a_deleted_sync_leaves_or_removes_what_it_wrote(syncing: Person) -> None:

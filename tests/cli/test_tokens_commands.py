@@ -27,6 +27,17 @@ def test_a_token_is_valid_for_its_own_vault_only(person: Person) -> None:
     assert person.keytide("secrets", "list", "--vault", other, KEYTIDE_TOKEN=token).status == 1
 
 
+def test_all_vaults_are_meant_even_where_the_environment_names_one(person: Person) -> None:
+    arguments = ("tokens", "create", "all", "-s", "read", "--all")
+
+    created = person.keytide(*arguments, KEYTIDE_VAULT=person.vault)
+    both = person.keytide(*arguments, "--vault", person.vault)
+
+    seen = person.keytide("vaults", KEYTIDE_TOKEN=created.out.strip())
+    assert (created.status, seen.status) == (0, 0)
+    assert both.status == 1
+
+
 def test_the_list_tells_what_each_may_do_and_shows_no_token(person: Person) -> None:
     token = person.done("tokens", "create", "ci", "-s", "read", "-s", "sync", "--days", "30").strip()
 

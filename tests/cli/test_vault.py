@@ -5,6 +5,7 @@ import pytest
 
 from cli.vault import Vault, repository_here, repository_of
 from shared.errors import InvalidInput
+from tests.cli.conftest import Person
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,10 @@ def test_a_project_without_a_repository_has_no_place_on_keyways_wire() -> None:
 
 def test_a_name_cannot_leave_its_part_of_the_path() -> None:
     assert Vault("1", "acme/shop?a#b", ()).keyway_path == "acme/shop%3Fa%23b"
+
+
+def test_a_vault_that_is_there_already_is_called_so(person: Person) -> None:
+    done = person.keytide("init")
+
+    assert done.status == 1
+    assert f"There is a vault {person.vault} already" in done.err
