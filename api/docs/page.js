@@ -32,8 +32,9 @@ function exampleOf(schema, depth = 0) {
   if (real.anyOf) return exampleOf(real.anyOf[0], depth);
   if (real.type === "array") return depth > 4 ? [] : [exampleOf(real.items, depth + 1)];
   if (real.type === "object") {
-    const required = Object.entries(real.properties || {}).filter(([name]) => (real.required || []).includes(name));
-    return depth > 4 ? {} : Object.fromEntries(required.map(([name, part]) => [name, exampleOf(part, depth + 1)]));
+    const shown = Object.entries(real.properties || {})
+      .filter(([name, part]) => (real.required || []).includes(name) || part.examples);
+    return depth > 4 ? {} : Object.fromEntries(shown.map(([name, part]) => [name, exampleOf(part, depth + 1)]));
   }
   const texts = { uuid: "3c90c3cc-0d44-4b50-8888-8dd25736052a", "date-time": "2026-01-01T00:00:00Z" };
   return { string: texts[real.format] || "…", integer: 1, number: 1, boolean: true }[real.type] ?? null;
@@ -61,8 +62,15 @@ function contentOf(message) {
   return ((message || {}).content || {})["application/json"]?.schema;
 }
 
-function curl(method, path, body) {
-  const lines = [`curl --request ${method} "$KEYTIDE_URL${path}"`, `--header "Authorization: Bearer $KEYTIDE_TOKEN"`];
+// With what has to be in the query, as the request is refused without it, and what has an example of its own.
+function addressOf(path, parameters) {
+  const query = parameters.filter((each) => each.in === "query" && (each.required || each.schema.examples))
+    .map((each) => `${each.name}=${encodeURIComponent(exampleOf(each.schema))}`);
+  return query.length ? `${path}?${query.join("&")}` : path;
+}
+
+function curl(method, path, parameters, body) {
+  const lines = [`curl --request ${method} "$KEYTIDE_URL${addressOf(path, parameters)}"`, `--header "Authorization: Bearer $KEYTIDE_TOKEN"`];
   if (body) lines.push(`--header "Content-Type: application/json"`, `--data '${JSON.stringify(exampleOf(body), null, 2)}'`);
   return make("pre", { textContent: lines.join(" \\\n  ") });
 }
@@ -81,7 +89,7 @@ function operation(method, path, route) {
   if (body) inside.append(...section("Body", table(fieldsOf(body))));
   if (answer) inside.append(...section("Answer", make("pre", { textContent: JSON.stringify(exampleOf(answer), null, 2) })));
   const statuses = Object.entries(route.responses).map(([status, each]) => [status, each.description]);
-  inside.append(...section("Status", table(statuses)), ...section("Example", curl(method.toUpperCase(), path, body)));
+  inside.append(...section("Status", table(statuses)), ...section("Example", curl(method.toUpperCase(), path, route.parameters || [], body)));
   const head = make("summary", { className: route.deprecated ? "old" : "" },
     make("span", { className: "method", textContent: method.toUpperCase() }),
     make("code", { textContent: path }), make("span", { className: "what", textContent: route.summary || "" }));

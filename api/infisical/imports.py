@@ -34,7 +34,7 @@ class Imported(WireModel):
     """The folder that is imported."""
 
     environment: EnvironmentSlug
-    path: FolderPath
+    path: FolderPath = Field(examples=["/shared"])
 
 
 class NewImport(ImportPlace):

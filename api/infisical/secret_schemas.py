@@ -138,7 +138,7 @@ class New(Labelled):
 class Changed(Labelled):
     """What is not sent stays as it is."""
 
-    secret_value: SecretStr | None = None
+    secret_value: SecretStr | None = Field(None, examples=["postgres://shop@db/shop"])
     secret_comment: SecretStr | None = None
     new_secret_name: Key | None = None
 

@@ -176,12 +176,11 @@ class SyncRequest(WireModel):
     approve_plan: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
         None,
         description="The hash of a plan, as the preview shows it: apply it although it deletes much.",
-        examples=[_PLAN_HASH],
     )
 
 
 class CheckDestination(WireModel):
-    destination_config: dict[str, Any]
+    destination_config: dict[str, Any] = Field(examples=[_RAILWAY])
     project_id: UUID
     connection_id: UUID | None = None
     exclude_sync_id: UUID | None = None
@@ -366,9 +365,7 @@ _COLUMNS = tuple(name for name in SyncOut.model_fields if name in Sync.__table__
 def sync_out(view: SyncView) -> SyncOut:
     """Return the wire form of a sync."""
     sync, connection, environment, folder = view.sync, view.connection, view.environment, view.folder
-    options = SyncOptions.model_validate(sync.sync_options).model_dump(
-        mode="json", by_alias=True, exclude_none=True
-    )
+    options = sync.options.model_dump(mode="json", by_alias=True, exclude_none=True)
     return SyncOut(
         **{
             **{name: getattr(sync, name) for name in _COLUMNS},

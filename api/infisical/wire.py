@@ -114,7 +114,9 @@ class Page(WireModel):
 class ProjectReference(WireModel):
     """A project, by its id or its slug, in the new words of the wire or the old ones."""
 
-    project_id: Annotated[UUID | None, NoneIfEmpty] = None
+    project_id: Annotated[UUID | None, NoneIfEmpty] = Field(
+        None, examples=["3c90c3cc-0d44-4b50-8888-8dd25736052a"]
+    )
     workspace_id: Annotated[UUID | None, NoneIfEmpty] = Field(
         None, description="The old name of `projectId`."
     )

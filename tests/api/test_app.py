@@ -35,6 +35,24 @@ def test_every_route_is_described(described: dict[str, Any]) -> None:
         assert operation["tags"]
 
 
+def test_what_names_its_project_in_one_of_several_ways_has_an_example_of_one(
+    described: dict[str, Any],
+) -> None:
+    """The page shows what is required and what has an example; without a project all of these are refused."""
+    bodies = [
+        body["properties"] for body in described["components"]["schemas"].values() if "properties" in body
+    ]
+    queries = [
+        {each["name"]: each["schema"] for each in operation.get("parameters", ())}
+        for operation in operations(described)
+    ]
+
+    either = [fields for fields in (*bodies, *queries) if {"projectId", "workspaceId"} <= fields.keys()]
+
+    assert either
+    assert all(fields["projectId"]["examples"] for fields in either)
+
+
 def test_operations_have_readable_names_of_their_own(described: dict[str, Any]) -> None:
     ids = [operation["operationId"] for operation in operations(described)]
 
