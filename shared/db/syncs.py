@@ -26,6 +26,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from shared.db.base import Base, Identified, one_of, slices
 from shared.db.connections import Connection
 from shared.db.vault import Environment, Folder
+from shared.sync_options import SyncOptions
 
 
 class Status(StrEnum):
@@ -90,6 +91,11 @@ class Sync(Identified, Base):
             for column in ("sync_status", "import_status", "remove_status")
         ),
     )
+
+    @property
+    def options(self) -> SyncOptions:
+        """What ``sync_options`` says, with the defaults for what it leaves out."""
+        return SyncOptions.model_validate(self.sync_options)
 
 
 def destination_key(provider: str, identity: str) -> str:

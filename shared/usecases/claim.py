@@ -45,7 +45,7 @@ class Claim:
     @cached_property
     def options(self) -> SyncOptions:
         """The sync's options. Options that cannot be read fail the run; the claim must not trip over them."""
-        return SyncOptions.model_validate(self.sync.sync_options)
+        return self.sync.options
 
     def hold(self) -> None:
         """Make sure that this run may make one more call, and that its lease outlives that call.

@@ -11,7 +11,6 @@ from shared.db import syncs, vault
 from shared.db.vault import ROOT, Environment
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.runtime import Runtime
-from shared.sync_options import SyncOptions
 from shared.usecases.folders import note_folder_change, run_stranded
 from shared.usecases.places import find_environment, find_project
 from shared.usecases.projects import add_environment
@@ -124,7 +123,7 @@ def _refuse_in_key_schemas(session: Session, row: Environment) -> None:
     named = [
         f"'{sync.name}'"
         for sync in syncs.syncs_from(session, row.id)
-        if SyncOptions.model_validate(sync.sync_options).parsed_key_schema.names_environment
+        if sync.options.parsed_key_schema.names_environment
     ]
     if named:
         raise Conflict(

@@ -12,7 +12,6 @@ from shared.db import jobs, syncs
 from shared.db.jobs import Kind, Request, Trigger
 from shared.db.syncs import Sync
 from shared.runtime import Runtime
-from shared.sync_options import SyncOptions
 
 log = structlog.get_logger()
 
@@ -73,7 +72,7 @@ def reconcile_due(runtime: Runtime) -> int:
 
 def reconcile_after(runtime: Runtime, sync: Sync) -> datetime | None:
     """Return when the sync is to be looked at next, or None if never."""
-    options = SyncOptions.model_validate(sync.sync_options)
+    options = sync.options
     if options.reconcile_mode == "off" or not sync.is_auto_sync_enabled or sync.is_paused:
         return None
     seconds = options.reconcile_every_seconds or runtime.settings.reconcile_seconds

@@ -13,7 +13,7 @@ from shared.db.syncs import Sync, destination_key
 from shared.db.vault import Environment
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.providers.base import DestinationConfig
-from shared.sync_options import InitialBehavior, SyncOptions
+from shared.sync_options import InitialBehavior
 from shared.usecases.connections import provider_named
 from shared.usecases.places import Place, find_place
 from shared.usecases.retarget import Left
@@ -52,7 +52,7 @@ def usable_connection(session: Session, connection_id: UUID, project_id: UUID, a
 
 def check_options(sync: Sync) -> None:
     """Raise ``InvalidInput`` if the provider cannot do what the options of *sync* ask for."""
-    behavior = SyncOptions.model_validate(sync.sync_options).initial_sync_behavior
+    behavior = sync.options.initial_sync_behavior
     kind = provider_named(sync.destination)
     if behavior is not InitialBehavior.OVERWRITE and not kind.can_import:
         raise InvalidInput(
@@ -73,11 +73,11 @@ def refuse_overlap(session: Session, sync: Sync, environment: str) -> None:
     config = parse_config(sync.destination, sync.destination_config)
     # Two that are created at once do not see each other: the second one waits here.
     syncs.reserve(session, sync.destination if config.may_overlap else sync.destination_key)
-    schema = SyncOptions.model_validate(sync.sync_options).parsed_key_schema
+    schema = sync.options.parsed_key_schema
     for other in colliding(session, sync.destination, config):
         if other.id == sync.id:
             continue
-        others = SyncOptions.model_validate(other.sync_options).parsed_key_schema
+        others = other.options.parsed_key_schema
         place = session.get(Environment, other.environment_id) if other.environment_id else None
         if schema.overlaps(environment, others, place.slug if place else ""):
             raise Conflict(

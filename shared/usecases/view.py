@@ -55,7 +55,7 @@ class View:
 
 def read_view(runtime: Runtime, session: Session, sync: Sync) -> View:
     """Read the source and the ledger. Raises ``SourceMissing``, ``SourceUnreadable``."""
-    options = SyncOptions.model_validate(sync.sync_options)
+    options = sync.options
     place = source_place(session, sync)
     data_key = runtime.data_key(place.project.data_key)
     source = read_source(session, data_key, place, recursive=options.recursive)
@@ -109,7 +109,7 @@ def _scope_of(session: Session, sync: Sync) -> Callable[[str], bool]:
     environment = session.get(Environment, sync.environment_id) if sync.environment_id else None
     if environment is None:
         return lambda key: True
-    schema = SyncOptions.model_validate(sync.sync_options).parsed_key_schema
+    schema = sync.options.parsed_key_schema
     return partial(schema.matches, environment=environment.slug)
 
 

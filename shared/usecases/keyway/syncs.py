@@ -216,7 +216,7 @@ def _adapted(runtime: Runtime, target: Target, sync: Sync, order: Order) -> Sync
 
 def fitted_options(sync: Sync, order: Order) -> SyncOptions:
     """Return the options of *sync* with what *order* asks for; those of somebody else's sync stay."""
-    options = SyncOptions.model_validate(sync.sync_options)
+    options = sync.options
     if not is_ours(sync) or order.direction is Direction.PULL:
         return options
     return options.model_copy(update={"disable_secret_deletion": not order.allow_delete})
@@ -224,7 +224,7 @@ def fitted_options(sync: Sync, order: Order) -> SyncOptions:
 
 def refuse_other_deletion(sync: Sync, order: Order) -> None:
     """Raise ``Conflict`` if *sync* is somebody else's and deletes where *order* must not, or the reverse."""
-    deletes = not SyncOptions.model_validate(sync.sync_options).disable_secret_deletion
+    deletes = not sync.options.disable_secret_deletion
     if is_ours(sync) or order.direction is Direction.PULL or deletes == order.allow_delete:
         return
     habit = "deletes what the vault does not have" if deletes else "deletes nothing"
