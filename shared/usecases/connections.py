@@ -12,15 +12,15 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from shared.broker import Task
-from shared.db import connections, jobs, syncs
+from shared.db import connections, syncs
 from shared.db.connections import Connection
-from shared.db.jobs import Kind, Trigger
-from shared.db.syncs import Status
+from shared.db.jobs import Kind, Request, Trigger
 from shared.errors import Conflict, InvalidInput, NotFound, Permanent
 from shared.providers import PROVIDERS
 from shared.providers.base import Account, Credentials, Project, Provider
 from shared.runtime import Runtime
 from shared.usecases.credentials import open_provider, revoke, seal, verify
+from shared.usecases.sync_status import enqueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +283,7 @@ def _run_again(runtime: Runtime, session: Session, connection_id: UUID) -> list[
     for sync in syncs.lock_using(session, connection_id):
         sync.generation += 1
         if sync.is_auto_sync_enabled and not sync.is_paused:
-            sync.sync_status = Status.PENDING
-            queued.append(jobs.enqueue(session, sync, jobs.Request(Kind.SYNC, Trigger.UPDATE), now=now))
+            queued.append(enqueue(session, sync, Request(Kind.SYNC, Trigger.UPDATE), now=now))
     return queued
 
 

@@ -8,11 +8,11 @@ import structlog
 from sqlalchemy.orm import Session
 
 from shared.broker import Task
-from shared.db import change_events, jobs, syncs, vault
+from shared.db import change_events, syncs, vault
 from shared.db.change_events import ChangeEvent
 from shared.db.jobs import Kind, Request, Trigger
-from shared.db.syncs import Status
 from shared.runtime import Runtime
+from shared.usecases.sync_status import enqueue
 
 log = structlog.get_logger()
 
@@ -75,8 +75,7 @@ def _queue_jobs(
     request = Request(Kind.SYNC, Trigger.CHANGE, changed_at=changed_at)
     job_ids = []
     for sync in syncs.auto_syncs_of(session, project_id, places):
-        sync.sync_status = Status.PENDING
-        job_ids.append(jobs.enqueue(session, sync, request, now=now))
+        job_ids.append(enqueue(session, sync, request, now=now))
     log.info("changes.dispatched", project_id=str(project_id), events=len(events), syncs=len(job_ids))
     return job_ids
 

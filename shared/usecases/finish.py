@@ -17,7 +17,7 @@ from shared.errors import CredentialsRejected, KeytideError, RateLimited, SyncCh
 from shared.runtime import Runtime
 from shared.usecases.claim import Claim
 from shared.usecases.outcome import Outcome
-from shared.usecases.sync_status import set_message, set_status, shortened
+from shared.usecases.sync_status import enqueue, set_message, set_status, shortened
 
 log = structlog.get_logger()
 
@@ -161,8 +161,7 @@ def _record_stop(claim: Claim, session: Session, sync: Sync, ending: Ending) -> 
     if claim.trigger is Trigger.MANUAL and not sync.is_paused and not _is_going(session, sync):
         # The person's wish outlives the change.
         request = Request(claim.kind, claim.trigger, options=claim.job_options)
-        jobs.enqueue(session, sync, request, now=claim.runtime.clock())
-        set_status(sync, claim.kind, Status.PENDING)
+        enqueue(session, sync, request, now=claim.runtime.clock())
         return
     set_status(sync, claim.kind, Status.FAILED)
     set_message(sync, claim.kind, ending.message)

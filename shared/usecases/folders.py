@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 from sqlalchemy.orm import Session
 
 from shared.broker import Task
-from shared.db import change_events, jobs, syncs, vault
+from shared.db import change_events, syncs, vault
 from shared.db.jobs import Kind, Request, Trigger
-from shared.db.syncs import Status
 from shared.db.vault import MAX_PATH, ROOT, Environment, Folder
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.runtime import Runtime
 from shared.usecases.places import Place, find_place, normal_path
+from shared.usecases.sync_status import enqueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +192,7 @@ def run_stranded(runtime: Runtime, session: Session, folders: Sequence[Folder]) 
     job_ids = []
     for sync in stranded:
         if sync.is_auto_sync_enabled and not sync.is_paused:
-            sync.sync_status = Status.PENDING
-            job_ids.append(jobs.enqueue(session, sync, request, now=runtime.clock()))
+            job_ids.append(enqueue(session, sync, request, now=runtime.clock()))
     return job_ids
 
 

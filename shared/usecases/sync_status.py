@@ -1,10 +1,25 @@
 """The state that a sync shows: one status and one message for each kind of job."""
 
-from shared.db.jobs import Kind
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from shared.db import jobs
+from shared.db.jobs import Kind, Request
 from shared.db.syncs import Status, Sync
 
 #: Longest message on a sync, as on the original's wire.
 MAX_MESSAGE = 1024
+
+
+def enqueue(session: Session, sync: Sync, request: Request, *, now: datetime) -> UUID:
+    """Make sure that a job waits for *sync*, that the sync shows it as pending, and return the job's id.
+
+    A reconcile is queued without this: until it finds something, nothing is pending.
+    """
+    set_status(sync, request.kind, Status.PENDING)
+    return jobs.enqueue(session, sync, request, now=now)
 
 
 def set_status(sync: Sync, kind: str, status: Status | None) -> None:

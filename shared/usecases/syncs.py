@@ -31,7 +31,7 @@ from shared.usecases.sync_rules import (
     refuse_taken_name,
     usable_connection,
 )
-from shared.usecases.sync_status import set_message, set_status
+from shared.usecases.sync_status import enqueue, set_message, set_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,8 +357,7 @@ def _queue(
     options: dict[str, Any] | None = None,
 ) -> UUID:
     session.flush()
-    set_status(sync, kind, Status.PENDING)
-    return jobs.enqueue(session, sync, Request(kind, why, options=options or {}), now=runtime.clock())
+    return enqueue(session, sync, Request(kind, why, options=options or {}), now=runtime.clock())
 
 
 def _plan_reconcile(runtime: Runtime, sync: Sync) -> None:
