@@ -37,7 +37,10 @@ class Task(StrEnum):
 
 
 class Queue(StrEnum):
-    """The queues, most urgent first: a worker empties the first one before it looks at the next."""
+    """The queues, most urgent first: a worker empties the first one before it looks at the next.
+
+    In the first one lies what somebody waits for, and what only takes a moment and leads to other work.
+    """
 
     INTERACTIVE = "interactive"
     CHANGES = "changes"
@@ -46,7 +49,8 @@ class Queue(StrEnum):
 
 #: Which queue a task goes to unless its sender says otherwise.
 ROUTES = {
-    Task.DISPATCH: Queue.CHANGES,
+    # One project's jobs do not keep another one's edits from being looked at.
+    Task.DISPATCH: Queue.INTERACTIVE,
     Task.RUN_JOB: Queue.CHANGES,
     Task.SWEEP: Queue.CHANGES,
     Task.RECONCILE: Queue.BACKGROUND,

@@ -135,6 +135,11 @@ def list_projects(
     return session.scalars(query).all()
 
 
+def data_keys(session: Session) -> Sequence[bytes]:
+    """Return the sealed data key of every project."""
+    return session.scalars(select(Project.data_key)).all()
+
+
 def list_vaults(session: Session, project_id: UUID | None) -> Sequence[Project]:
     """Return the projects that are named after a repository, oldest first; with *project_id* that one."""
     query = select(Project).where(Project.slug.contains("/"))

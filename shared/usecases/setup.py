@@ -65,15 +65,15 @@ def _ensure_master_key(settings: Settings) -> None:
     database = Database(settings.database, pool_size=1)
     try:
         with database.snapshot() as session:
-            sealed = vault.list_projects(session, limit=1, offset=0)
+            sealed = vault.data_keys(session)
     finally:
         database.close()
     if not settings.master_key.get_secret_value() and not sealed:
         create_master_key_file(settings.master_key_file)
     try:
         keyring = load_keyring(settings)
-        for project in sealed:
-            keyring.unwrap(project.data_key)
+        for data_key in sealed:
+            keyring.unwrap(data_key)
     except (MasterKeyMissing, CryptoError):
         if not sealed:
             raise

@@ -59,6 +59,19 @@ def test_a_master_key_from_outside_is_not_written_to_a_file(fresh: Settings) -> 
     assert not given.master_key_file.exists()
 
 
+def test_a_key_that_opens_the_older_projects_only_is_refused(fresh: Settings) -> None:
+    old, new = "A" * 43 + "=", "B" * 42 + "A="
+    for keys in (old, f"{new},{old}"):
+        settings = fresh.model_copy(update={"master_key": SecretStr(keys)})
+        prepare(settings)
+        runtime = Runtime.from_settings(settings, threads=1)
+        create_project(runtime, "Shop")
+        runtime.close()
+
+    with pytest.raises(MasterKeyMissing, match="put it back"):
+        prepare(fresh.model_copy(update={"master_key": SecretStr(old)}))
+
+
 def test_a_database_that_was_sealed_with_another_key_is_refused(fresh: Settings) -> None:
     prepare(fresh)
     runtime = Runtime.from_settings(fresh, threads=1)
