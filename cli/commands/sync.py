@@ -120,7 +120,7 @@ def status(
         screen.fields(
             {
                 "Vault": f"{pair.vault.slug} {environment}" + (", empty" if found["vaultIsEmpty"] else ""),
-                "Provider": f"{pair}, {found['providerSecretCount']} variables",
+                "Provider": f"{pair}, variables: {found['providerSecretCount']}",
                 "Synced before": "no" if found["isFirstSync"] else "yes",
             },
             data=found,
@@ -155,10 +155,10 @@ def diff(
             "different": "different",
         }
         rows = [(key, where) for name, where in sides.items() for key in found[name]]
-        same = f"{len(found['same'])} keys are the same on both sides"
-        screen.table(("Key", "Where"), rows, data=found, empty=f"No difference: {same}.")
+        same = f"the same on both sides: {len(found['same'])}"
+        screen.table(("Key", "Where"), rows, data=found, empty=f"No difference; {same}.")
         if check and rows:
-            raise ChangesPending(f"{len(rows)} keys differ; {same}.")
+            raise ChangesPending(f"Keys that differ: {len(rows)}; {same}.")
 
 
 def preview(
