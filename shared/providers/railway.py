@@ -10,7 +10,14 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from shared.errors import AccessDenied, CredentialsRejected, ProviderError, Unavailable, UnexpectedAnswer
+from shared.errors import (
+    AccessDenied,
+    CredentialsRejected,
+    ProviderError,
+    RequestRejected,
+    Unavailable,
+    UnexpectedAnswer,
+)
 from shared.plan import Change, Delete, Remote
 from shared.providers.base import (
     Access,
@@ -300,7 +307,10 @@ class RailwayDestination(Destination):
         # replace would wipe whatever is not in this batch, sealed variables and references included.
         options = {"variables": values, "replace": False, "skipDeploys": True}
         given = {name: value for name, value in target.items() if value is not None}
-        told = self._run(_WRITE, input={**given, **options})
+        try:
+            told = self._run(_WRITE, input={**given, **options})
+        except RequestRejected as error:
+            raise _refused(sorted(values), error) from None
         _confirm(told.get("variableCollectionUpsert") is True)
 
     def _withdraw_left_over(self) -> None:
@@ -360,6 +370,17 @@ def _remote(key: str, value: Any) -> Remote:
     if not isinstance(value, str):
         raise unexpected(TITLE)
     return Remote(key, SecretStr(value))
+
+
+def _refused(keys: Sequence[str], error: RequestRejected) -> RequestRejected:
+    """Return *error* with the *keys* of the batch: Railway takes all or none, and names none."""
+    hint = "" if len(keys) == 1 else " (all in one call: change them one at a time to find the one at fault)"
+    return RequestRejected(
+        f"{error.message} Not written: {', '.join(keys)}{hint}.",
+        provider=error.provider,
+        status=error.status,
+        code=error.code,
+    )
 
 
 def _confirm(done: bool) -> None:

@@ -205,6 +205,15 @@ def test_a_name_that_railway_cannot_hold_is_refused(destination: Destination, ke
     assert destination.refuses(key)
 
 
+def test_a_refused_call_names_the_keys_and_no_value(destination: Destination, fake: FakeRailway) -> None:
+    fake.refused = {"TWO"}
+
+    with pytest.raises(RequestRejected, match=r"Not written: ONE, TWO \(all in one call") as caught:
+        destination.push([create("ONE", "correct-horse"), create("TWO", "battery-staple")])
+
+    assert "battery-staple" not in caught.value.message
+
+
 def test_an_ordinary_name_is_not_refused(destination: Destination) -> None:
     assert destination.refuses("_Railway_url2") is None
 
