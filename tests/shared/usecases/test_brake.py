@@ -1,6 +1,7 @@
 """The brake: a run that would take too much waits for a person, and carries out what that one saw."""
 
 import itertools
+from uuid import UUID
 
 from shared.db.syncs import Status
 from shared.usecases.claim import claim
@@ -34,7 +35,8 @@ def test_a_run_that_would_delete_too_much_stops_and_says_how_to_go_on(world: Wor
     assert world.state(sync_id).sync_status == Status.SUCCEEDED
 
 
-def test_an_approved_run_that_broke_off_needs_no_second_approval_for_the_rest(world: World) -> None:
+def broken_off(world: World) -> UUID:
+    """Return a sync whose approved run, which keeps 50 keys of 300, met an outage half-way."""
     world.put(**many(300))
     sync_id = world.sync()
     world.work()
@@ -45,10 +47,15 @@ def test_an_approved_run_that_broke_off_needs_no_second_approval_for_the_rest(wo
     world.railway.fail_next(
         Fail(503), where=lambda request: world.railway.is_write(request) and next(deletes) > 2
     )
-
     world.trigger(sync_id, approvePlan=approved)
     world.work()
     assert 50 < len(world.held()) < 300
+    return sync_id
+
+
+def test_an_approved_run_that_broke_off_needs_no_second_approval_for_the_rest(world: World) -> None:
+    sync_id = broken_off(world)
+
     world.later(600)
 
     assert world.held() == many(50, start=250)
@@ -56,18 +63,7 @@ def test_an_approved_run_that_broke_off_needs_no_second_approval_for_the_rest(wo
 
 
 def test_what_an_approved_run_left_undone_is_all_that_its_approval_covers(world: World) -> None:
-    world.put(**many(300))
-    sync_id = world.sync()
-    world.work()
-    world.drop(*many(250))
-    world.work()
-    approved = blocked_plan(world)
-    deletes = itertools.count(1)
-    world.railway.fail_next(
-        Fail(503), where=lambda request: world.railway.is_write(request) and next(deletes) > 2
-    )
-    world.trigger(sync_id, approvePlan=approved)
-    world.work()
+    broken_off(world)
     left = world.held()
 
     world.drop("KEY_250")
