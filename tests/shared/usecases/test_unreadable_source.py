@@ -5,12 +5,17 @@ from shared.usecases.folders import delete_folder
 from tests.shared.usecases.world import World, message
 
 
+def damage(world: World, key: str) -> None:
+    """Leave a stored value that no key opens."""
+    with world.runtime.database.transaction() as session:
+        session.query(Secret).filter(Secret.key == key).update({"value": b"x" * 40})
+
+
 def test_a_secret_that_cannot_be_decrypted_fails_the_job_and_deletes_nothing(world: World) -> None:
     world.put(A="1", BROKEN="1")
     world.sync()
     world.work()
-    with world.runtime.database.transaction() as session:
-        session.query(Secret).filter(Secret.key == "BROKEN").update({"value": b"x" * 40})
+    damage(world, "BROKEN")
 
     world.put(A="2")
     world.work()
@@ -26,8 +31,7 @@ def test_an_imported_secret_that_cannot_be_decrypted_fails_the_job_and_deletes_n
     world.show("/base")
     world.sync()
     world.work()
-    with world.runtime.database.transaction() as session:
-        session.query(Secret).filter(Secret.key == "BROKEN").update({"value": b"x" * 40})
+    damage(world, "BROKEN")
 
     world.put(A="2")
     world.work()
