@@ -217,6 +217,24 @@ def test_an_edit_arrives_while_the_provider_hides_some_keys(world: World, vercel
     assert vercel.places()["prj_1/production"]["DB"] == "new"
 
 
+def test_an_edit_of_a_hidden_value_that_should_win_outlives_the_repeated_import(
+    world: World, vercel: FakeVercel
+) -> None:
+    vercel.add("prj_1", "SEALED", "x", "production", type="sensitive")
+    vercel.seed("prj_1/production", {"NEWEST": "not shown"})
+    vercel.hidden_production = 1
+    world.put(SEALED="old")
+    vercel_sync(world, initialSyncBehavior="import-prioritize-destination")
+    world.work()
+    held = vercel.places()["prj_1/production"]["SEALED"]
+
+    for value in ("new", "newer"):
+        world.put(SEALED=value)
+        world.work()
+
+    assert (held, vercel.places()["prj_1/production"]["SEALED"]) == ("x", "newer")
+
+
 def test_a_comment_alone_empties_nothing(world: World) -> None:
     world.seed(DB="production", X="1")
     world.put(X="1")
